@@ -1,0 +1,32 @@
+# Every target bootstraps its own virtual environment: Python 3.11+, venv, make and gcc are all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo serve test check lint types clean
+
+demo: $(READY)
+	$(BIN)/parlance call samples/patient.wav --agent receptionist --out out
+
+serve: $(READY)
+	$(BIN)/parlance serve
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: lint types test
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,openai,silero,formats,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) out

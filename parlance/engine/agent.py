@@ -1,0 +1,115 @@
+"""An agent: who answers the telephone, with which ears, mind and voice, and within which limits. Pure data.
+
+Every default here is one a person can live with: an agent is complete with a name. Times are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Strict(BaseModel):
+    """A settings block that refuses keys it does not know, so that a typing error cannot be silent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Provider(BaseModel):
+    """Which ear, mind or voice, and whatever settings that one takes. In YAML `ear: sphinx` is enough."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything but `kind`: checked by the provider itself when the program starts."""
+        return dict(self.model_extra or {})
+
+
+class Endpointing(Strict):
+    """When the caller's turn has ended: between `least` and `most` after the last voiced frame."""
+
+    least: Annotated[float, Field(ge=0.1, le=5)] = 0.35
+    most: Annotated[float, Field(ge=0.1, le=10)] = 1.4
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Endpointing:
+        if self.least > self.most:
+            raise ValueError(f"least ({self.least}) must not exceed most ({self.most})")
+        return self
+
+
+class Interruption(Strict):
+    """What a caller must do to stop the agent.
+
+    Playing stops at once when the gate hears speech. It goes on after `hold` if no words came, or after `hold_most`
+    if the sound goes on without words. `words` is how many words end the turn; `murmurs` are words that never do.
+    """
+
+    enabled: bool = True
+    hold: Annotated[float, Field(ge=0.1, le=5)] = 0.5
+    hold_most: Annotated[float, Field(ge=0.1, le=10)] = 2.0
+    words: Annotated[int, Field(ge=1, le=10)] = 1
+    murmurs: tuple[str, ...] = ("uh", "huh", "uh-huh", "mm", "mhm", "hm", "hmm", "ah", "oh", "okay", "ok", "yeah", "right")
+
+
+class Limits(Strict):
+    """Bounds on one agent's calls."""
+
+    calls: Annotated[int, Field(ge=1, le=100_000)] = 3
+    """Simultaneous calls this agent takes."""
+    call: Annotated[float, Field(gt=0, le=86_400)] = 3600
+    """A call's whole length."""
+    silence: Seconds = 8.0
+    """Neither side speaks: ask whether the caller is still there."""
+    prompts: Annotated[int, Field(ge=0, le=10)] = 2
+    """How often to ask, before saying goodbye."""
+    utterance: Seconds = 60.0
+    """One utterance of the caller."""
+    transcript: Seconds = 3.0
+    """From the end of the caller's turn to its words."""
+    thinking: Seconds = 12.0
+    """From the caller's words to the first frame of the reply."""
+    reply: Seconds = 180.0
+    """One reply, spoken."""
+    closing: Seconds = 10.0
+    """The last words of a call that has to end."""
+
+
+class Lines(Strict):
+    """What the agent says of its own accord. An empty greeting greets nobody."""
+
+    reprompt: str = "Are you still there?"
+    pardon: str = "Sorry, I did not catch that. Could you say it again?"
+    regret: str = "I am sorry, something went wrong on my side. Could you say that again?"
+    goodbye: str = "I cannot hear you, so I will hang up now. Please call again. Goodbye."
+    apology: str = "I am sorry, we have a technical problem. Please call again later. Goodbye."
+    closing: str = "I am sorry, we have to end the call here. Please call again in a moment. Goodbye."
+
+
+class Agent(Strict):
+    """One agent, as its YAML file describes it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
+    title: str = ""
+    greeting: str = ""
+    prompt: str = ""
+    script: dict[str, Any] | None = None
+    ear: Provider = Provider(kind="sphinx")
+    mind: Provider = Provider(kind="script")
+    voice: Provider = Provider(kind="espeak")
+    transfer: str = ""
+    """The human's number, for callers who ask for a person."""
+    lines: Lines = Lines()
+    limits: Limits = Limits()
+    endpointing: Endpointing = Endpointing()
+    interruption: Interruption = Interruption()

@@ -1,0 +1,291 @@
+"""One call: it owns the state, the supervisor and the turn in hand, and performs what the state machine asks for.
+
+Events come in by function call and are worked off one after another, without a task switch: between the frame that
+proved speech and the queued `clear` nothing else can run. Everything that has to do with time happens in `tick`,
+which the metronome calls: no call has a timer of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+import trio
+
+from parlance.engine import message as m
+from parlance.engine import trace as t
+from parlance.engine.agent import Agent
+from parlance.engine.roles import Listener, Media, Speaker, Thinker
+from parlance.engine.state import Agent as AgentState
+from parlance.engine.state import Line, Rules, State, deadline, greet, step
+from parlance.engine.supervisor import Budget, Child, Report, Restart, Supervisor
+from parlance.engine.turn import Turn
+
+ANSWER_LIMIT = 10.0
+"""Seconds a call may ring before its media is ready."""
+
+
+class Call:
+    """A call of `agent`. `attach` its actors, then `run` it; it ends when its line does."""
+
+    def __init__(self, call_id: str, agent: Agent, *, carrier: str = "", caller: str = "", called: str = "") -> None:
+        self.id = call_id
+        self.profile = agent
+        self.agent = agent.name
+        self.carrier, self.caller, self.called = carrier, caller, called
+        self.state = State()
+        self.rules = Rules(prompts=agent.limits.prompts, interruptible=agent.interruption.enabled)
+        self.trace = t.Trace(self.clock)
+        self.turn: Turn | None = None
+        self.ended = trio.Event()
+        self._epoch: float | None = None
+        self._since = {"line": 0.0, "caller": 0.0, "agent": 0.0}
+        self._deadline: float | None = None
+        self._pending: deque[m.Event] = deque()
+        self._stepping = False
+        self._began = 0.0
+        self._heard = (0.0, 0.0, 0.0)
+        self._murmurs = frozenset(agent.interruption.murmurs)
+        self._scope = trio.CancelScope()
+        self._fault: Exception | None = None
+
+    def attach(self, media: Media, listener: Listener, thinker: Thinker, speaker: Speaker) -> None:
+        """Give the call its actors, once, before `run`."""
+        self.media, self.listener, self.thinker, self.speaker = media, listener, thinker, speaker
+
+    # ------------------------------------------------------------------------------------------- life
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Live through the call. Whatever happens, it ends once and leaves no task behind."""
+        self._epoch = trio.current_time()
+        self.trace.emit(t.CallStarted(self.id, self.agent, self.carrier, self.caller, self.called))
+        self._rearm()
+        children = (
+            Child("media", self.media.run, Restart.TEMPORARY, grace=1.5, significant=True),
+            Child("listener", self.listener.run, Restart.TRANSIENT),
+            Child("thinker", self.thinker.run, Restart.TRANSIENT),
+            Child("speaker", self.speaker.run, Restart.TRANSIENT),
+        )
+        supervisor = Supervisor(children, Budget(), report=self._reported, exhausted=self._exhausted)
+        try:
+            with self._scope:
+                await supervisor.run(task_status=task_status)
+        finally:
+            self.happen(m.Gone("cancelled" if self._fault is None else f"fault: {self._fault}", m.How.FAILED))
+            self.trace.emit(t.CallEnded(self.state.how.value, self.state.reason))
+            self.ended.set()
+        if self._fault is not None:
+            raise self._fault
+
+    def clock(self) -> float:
+        """Seconds since the call was answered."""
+        return 0.0 if self._epoch is None else trio.current_time() - self._epoch
+
+    @property
+    def reason(self) -> str:
+        """Why the call has ended; empty while it goes on."""
+        return self.state.reason if self.state.line is Line.CLOSED else ""
+
+    def tick(self, now: float) -> None:
+        """One beat of the metronome: audio out, and what time decides."""
+        if self._epoch is None:
+            return
+        now -= self._epoch
+        self.media.tick(now)
+        self.listener.tick(now)
+        if self._deadline is not None and now >= self._deadline:
+            self.happen(m.Expired())
+        elif now >= self.profile.limits.call and self.state.line is Line.OPEN:
+            self.close(m.How.COMPLETED, "time limit", self.profile.lines.closing)
+
+    def fail(self, error: Exception) -> None:
+        """A fault of our own in the frame path: this call ends, no other one."""
+        self._fault = error
+        self._scope.cancel()
+
+    def close(self, how: m.How, reason: str, words: str | None = None) -> None:
+        """End the call in good order: after `words` (empty: the agent's apology; None: at once)."""
+        self.happen(m.Close(how, reason, words))
+
+    def drain(self) -> None:
+        """End the call because the house closes: with the agent's closing line."""
+        self.close(m.How.COMPLETED, "drained", self.profile.lines.closing)
+
+    # -------------------------------------------------------------------------- what the actors tell
+
+    def note(self, event: t.TraceEvent) -> None:
+        self.trace.emit(event)
+
+    def voice_began(self, at: float) -> None:
+        self._began = at
+        self.trace.emit(t.CallerBegan(at))
+        self.happen(m.VoiceBegan(at))
+        self.listener.began(at)
+
+    def voice_ended(self, at: float) -> None:
+        self.trace.emit(t.CallerStopped(at))
+        self.happen(m.VoiceEnded(at))
+        self.listener.ended(at)
+
+    def words(self, text: str, utterance: int) -> None:
+        self.trace.emit(t.CallerSaid(text, False, utterance))
+        if self._interrupts(text):
+            self.happen(m.Words(text))
+
+    def said(self, text: str, utterance: int, *, stopped: float, decided: float) -> None:
+        self.trace.emit(t.CallerSaid(text, True, utterance))
+        if not self._interrupts(text):
+            self.trace.emit(t.Murmured(text))
+            return
+        self._heard = (stopped, decided, self.clock())
+        self.happen(m.Said(text))
+
+    def unheard(self, utterance: int, *, seconds: float) -> None:
+        self.trace.emit(t.CallerUnheard(utterance))
+        self.happen(m.Unheard(seconds))
+
+    def first_frame(self, turn: int) -> None:
+        if self.turn is not None and self.turn.number == turn:
+            self.turn.mark("first_frame")
+        self.happen(m.Playing(turn))
+
+    def act(self, turn: int, name: str, details: dict[str, str]) -> None:
+        self.trace.emit(t.Acted(turn, name, details))
+        if name in ("hang_up", "transfer"):
+            self.happen(m.Parting(turn))
+
+    def _interrupts(self, text: str) -> bool:
+        """Whether these words may end a reply that the caller is hearing. Without one, all words count."""
+        if self.state.agent not in (AgentState.SPEAKING, AgentState.HELD) or not self.state.audible:
+            return True
+        words = [w for w in re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text.lower()) if w not in self._murmurs]
+        return len(words) >= self.profile.interruption.words
+
+    # ---------------------------------------------------------------------------- events and actions
+
+    def happen(self, event: m.Event) -> None:
+        """Work off `event`, and whatever events come of it, in order."""
+        self._pending.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._pending:
+                self._apply(*step(self.state, self._pending.popleft(), self.rules))
+        finally:
+            self._stepping = False
+
+    def _apply(self, state: State, actions: tuple[m.Action, ...]) -> None:
+        before, self.state = self.state, state
+        now = self.clock()
+        for machine in ("line", "caller", "agent"):
+            if getattr(before, machine) is not getattr(state, machine):
+                self._since[machine] = now
+        if before.turn != state.turn:
+            self._since["agent"] = now
+        if (before.line, before.caller, before.agent) != (state.line, state.caller, state.agent):
+            self.trace.emit(t.StateChanged(state.line.value, state.caller.value, state.agent.value))
+        for action in actions:
+            self._perform(action)
+        self._rearm()
+        if before.line is Line.RINGING and state.line is Line.OPEN and self.profile.greeting:
+            self._apply(*greet(self.state, m.Cue.GREETING))
+
+    def _rearm(self) -> None:
+        """The deadline of the present joint state; it dies with the state."""
+        bound = deadline(self.state)
+        if bound is None:
+            self._deadline = None
+            return
+        limit, machines = bound
+        self._deadline = max(self._since[machine] for machine in machines) + self._limit(limit)
+
+    def _limit(self, name: str) -> float:
+        if self.state.line is Line.RINGING:
+            return ANSWER_LIMIT
+        source = self.profile.interruption if name in ("hold", "hold_most") else self.profile.limits
+        return float(getattr(source, name))
+
+    def _perform(self, action: m.Action) -> None:
+        match action:
+            case m.Begin():
+                self._begin(action)
+            case m.Hold():
+                self.media.hold()
+                self.trace.emit(t.Held(self.state.turn, self.clock() - self._began))
+            case m.Release():
+                self.media.release()
+                self.trace.emit(t.Resumed(self.state.turn))
+            case m.Finish():
+                self._finish(action)
+            case m.Overdue():
+                self.listener.conclude()
+            case m.LastWords():
+                self._speak(self._turn(action.turn, cue=m.Cue.LAST, text=action.words or self.profile.lines.apology))
+            case m.End():
+                self._scope.cancel()
+
+    def _turn(self, number: int, *, words: str = "", cue: m.Cue | None = None, text: str = "") -> Turn:
+        turn = Turn(number, clock=self.clock, words=words, cue=cue, text=text)
+        turn.gone = self._turn_gone
+        self.turn = turn
+        self.media.stage(number)
+        self.trace.emit(t.TurnBegan(number, words, cue.value if cue else ""))
+        return turn
+
+    def _begin(self, action: m.Begin) -> None:
+        if action.cue is not None:
+            text = self.profile.greeting if action.cue is m.Cue.GREETING else getattr(self.profile.lines, action.cue.value)
+            self._speak(self._turn(action.turn, cue=action.cue, text=text))
+            return
+        turn = self._turn(action.turn, words=action.words or "")
+        stopped, decided, now = self._heard
+        turn.times = t.TurnTimed(turn.number, caller_stopped=stopped, end_of_turn=decided, transcript=now)
+        self.thinker.said(turn.words)
+        self.thinker.think(turn)
+        self.speaker.speak(turn)
+
+    def _speak(self, turn: Turn) -> None:
+        """Fixed words: from prepared audio where there is some, so that no provider stands in the way."""
+        turn.said.append(turn.text)
+        audio = self.media.prepared(turn.text)
+        if audio is not None:
+            turn.mark("first_audio")
+            self.media.play(turn.number, turn.text, audio)
+            return
+        turn.phrases.put_nowait(turn.text)
+        turn.phrases.close()
+        self.speaker.speak(turn)
+
+    def _finish(self, action: m.Finish) -> None:
+        """Read what was heard and commit it, without an await between; then stop whatever works for the turn."""
+        turn = self.turn
+        if turn is None or turn.number != action.turn or turn.outcome is not None:
+            return
+        heard = self.media.finish(turn.number)
+        self.thinker.commit(heard.text, heard.complete and action.outcome is m.Outcome.PLAYED)
+        self.trace.emit(turn.times)
+        self.trace.emit(
+            t.TurnEnded(
+                turn.number, action.outcome.value, action.reason, " ".join(turn.said), heard.text, round(heard.seconds, 3)
+            )
+        )
+        turn.end(action.outcome)
+
+    def _turn_gone(self, turn: Turn) -> None:
+        self.trace.emit(t.TurnGone(turn.number, self.clock() - (turn.ended_at or 0.0)))
+
+    # ------------------------------------------------------------------------------------ supervision
+
+    def _reported(self, report: Report) -> None:
+        name = report.child.name
+        if report.what == "failed":
+            self.trace.emit(t.ChildFailed(name, str(report.error)))
+            if name == "media":
+                self.happen(m.Gone(f"media failed: {report.error}", m.How.FAILED))
+        elif report.what == "restarted":
+            self.trace.emit(t.ChildRestarted(name))
+
+    def _exhausted(self, child: Child, error: BaseException | None) -> None:
+        """Past the budget the call does not just drop: the caller is told, and the record says why."""
+        self.close(m.How.FAILED, f"{child.name} failed too often: {error}", "")

@@ -1,0 +1,89 @@
+"""The error tree, named by whose act it was.
+
+Everything parlance raises on purpose is a `ParlanceError`. The branch says who has to act: the user
+(`Misconfigured`), the caller's side of the line (`LineError`), a provider (`ProviderError`), the house itself
+(`Refused`, `Stalled`, `Exhausted`). `retry` says whether the same thing may work if tried again.
+"""
+
+from __future__ import annotations
+
+
+class ParlanceError(Exception):
+    """The root of what parlance raises on purpose."""
+
+    retry = False
+
+
+class Misconfigured(ParlanceError):
+    """Settings, an agent or a file are wrong. The message names every fault, with file and line."""
+
+
+class LineError(ParlanceError):
+    """The other side of the line sent what its dialect does not allow.
+
+    `fatal` says whether the call can go on; `code` is the WebSocket close code to answer with if it cannot.
+    """
+
+    def __init__(self, message: str, *, fatal: bool = False, code: int = 1007) -> None:
+        super().__init__(message)
+        self.fatal = fatal
+        self.code = code
+
+
+class LineGone(ParlanceError):
+    """The other side has gone: it closed, vanished or was never there. `code` is its close code, if it sent one."""
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Stalled(ParlanceError):
+    """The other side does not read: more than its bound of audio waits to be sent."""
+
+
+class Refused(ParlanceError):
+    """A call is not taken. `reason` is one word for counting, `code` the WebSocket close code to answer with."""
+
+    def __init__(self, message: str, *, reason: str, code: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = code
+
+
+class ProviderError(ParlanceError):
+    """An ear, a mind or a voice failed. The subclass says how; `retry` says whether another try can help."""
+
+    def __init__(self, provider: str, message: str) -> None:
+        super().__init__(f"{provider}: {message}")
+        self.provider = provider
+
+
+class Unreachable(ProviderError):
+    """Nothing answered, or not in time."""
+
+    retry = True
+
+
+class Rejected(ProviderError):
+    """The provider understood and said no: a wrong key, model or request."""
+
+
+class Overloaded(ProviderError):
+    """The provider asked us to come back later."""
+
+    retry = True
+
+
+class Garbled(ProviderError):
+    """The provider sent what its protocol does not allow."""
+
+    retry = True
+
+
+class Exhausted(ParlanceError):
+    """A child failed more often than its restart budget allows."""
+
+
+class Full(ParlanceError):
+    """A mailbox that must never fill up is full: a bug in whoever fills it or does not empty it."""

@@ -1,0 +1,221 @@
+"""What happened, as typed events: tests assert on them, files keep them, metrics count them, screens show them.
+
+A record is `(seq, at, event)`: `seq` counts from 1 without a hole, `at` is seconds of the call's clock. Sinks are
+plain functions, called at once and in order: a sink must not wait and must not raise. Pure: the clock is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    call: str
+    agent: str
+    carrier: str
+    caller: str = ""
+    called: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    line: str
+    caller: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerBegan:
+    """The gate proved speech; `voiced` is the time of its first voiced frame."""
+
+    voiced: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerStopped:
+    """The gate heard silence; `voiced` is the time at which the last voiced frame ended."""
+
+    voiced: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSaid:
+    """Words of the caller; `final` once per utterance. A later interim replaces an earlier one."""
+
+    text: str
+    final: bool
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerUnheard:
+    """The gate heard speech, the ear found no words in it."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Murmured:
+    """Words that do not interrupt ("uh-huh"), said while the agent spoke."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBegan:
+    """`words`: what the caller said; or `cue`: which of its own lines the agent speaks."""
+
+    turn: int
+    words: str = ""
+    cue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseReady:
+    """A phrase of the reply can be spoken."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The caller has begun to hear this phrase."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Playing stopped because the caller spoke; `after` is seconds since the first voiced frame."""
+
+    turn: int
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """`said`: what was sent to the voice; `heard`: the part of it that was played to the caller."""
+
+    turn: int
+    outcome: str
+    reason: str
+    said: str
+    heard: str
+    heard_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnGone:
+    """The last task that worked for an ended turn has stopped, `after` seconds from its end."""
+
+    turn: int
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTimed:
+    """A turn's latencies: seconds of the call's clock, None for a step that did not happen."""
+
+    turn: int
+    caller_stopped: float | None = None
+    end_of_turn: float | None = None
+    transcript: float | None = None
+    first_token: float | None = None
+    first_phrase: float | None = None
+    first_audio: float | None = None
+    first_frame: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """The mind did something other than speak: `take_message`, `book`, `hang_up`, `transfer`."""
+
+    turn: int
+    act: str
+    details: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed:
+    child: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRestarted:
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """The other side broke its dialect's rules; counted, and `count` so far."""
+
+    error: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioShed:
+    """Audio was thrown away because its path was full: bytes so far."""
+
+    path: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    how: str
+    reason: str
+
+
+TraceEvent = (
+    CallStarted | StateChanged | CallerBegan | CallerStopped | CallerSaid | CallerUnheard | Murmured | DigitPressed
+    | TurnBegan | PhraseReady | Spoken | Held | Resumed | TurnEnded | TurnGone | TurnTimed | Acted | ChildFailed
+    | ChildRestarted | LineFault | AudioShed | CallEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    seq: int
+    at: float
+    event: TraceEvent
+
+    def as_dict(self) -> dict[str, Any]:
+        """`{"seq", "at", "event", ...}` with plain values, ready for JSON."""
+        plain = {k: v.value if isinstance(v, Enum) else v for k, v in asdict(self.event).items()}
+        return {"seq": self.seq, "at": round(self.at, 6), "event": type(self.event).__name__, **plain}
+
+
+Sink = Callable[[Record], None]
+
+
+@dataclass(slots=True)
+class Trace:
+    """One call's events on their way to whoever wants them."""
+
+    clock: Callable[[], float]
+    sinks: list[Sink] = field(default_factory=list)
+    count: int = 0
+
+    def emit(self, event: TraceEvent) -> None:
+        self.count += 1
+        record = Record(self.count, self.clock(), event)
+        for sink in self.sinks:
+            sink(record)
