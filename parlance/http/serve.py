@@ -1,0 +1,256 @@
+"""Hypercorn on Trio: the listening sockets, each connection's bounds, and the end of all of them.
+
+This file and `mend` are the only ones that know which ASGI server runs, and where it needs help. `hypercorn.trio.serve`
+shields every socket write from cancellation and lets an error in one connection end the server: a peer that never
+reads would hold its task, and the shutdown, for ever. So the accept loop is ours, and each connection gets a stream
+whose writes have a deadline and which can be cut.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, cast
+
+import h2.exceptions
+import h11
+import trio
+import wsproto.utilities
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper
+from hypercorn.utils import wrap_app
+
+from parlance.engine.errors import Misconfigured
+from parlance.http.mend import MESSAGE, App, mended
+from parlance.http.socket import ABORT
+
+log = logging.getLogger(__name__)
+
+WRITE = 10.0
+"""Seconds one write may take before the peer counts as gone."""
+CUT = 2.0
+"""Seconds that cancelled connections have for their goodbyes before they are cut."""
+BROKEN = (h11.ProtocolError, h2.exceptions.H2Error, wsproto.utilities.ProtocolError)
+"""What Hypercorn lets escape when a peer breaks its protocol in a place it did not think of."""
+UNHEARD = 20
+"""Seconds without an acknowledgment after which the kernel gives a peer up; probes of an idle one fit in."""
+
+
+async def serve(
+    app: App,
+    *,
+    host: str,
+    port: int,
+    graceful: float,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `app` until `stop` is set, then for `graceful` seconds at most what is still open; then return.
+
+    Reports the bound port, which matters when `port` is 0. Raises `Misconfigured` when the address cannot be had.
+    """
+    listeners = await _listen(host, port)
+    wrapped = wrap_app(cast("Any", mended(app)), 0, "asgi")
+    config = _configuration(graceful)
+    context = WorkerContext(None)
+    state: dict[str, Any] = {}
+    lifespan = Lifespan(wrapped, config, state)
+    try:
+        async with trio.open_nursery() as lifetime:
+            await lifetime.start(lifespan.handle_lifespan)
+            await lifespan.wait_for_startup()
+            async with _connections(graceful) as (nursery, lines):
+                handler = partial(_connection, wrapped, config, context, state, lines)
+                async with trio.open_nursery() as accepting:
+                    await accepting.start(partial(trio.serve_listeners, handler, listeners, handler_nursery=nursery))
+                    task_status.started(listeners[0].socket.getsockname()[1])
+                    await stop.wait()
+                    accepting.cancel_scope.cancel()
+                await context.terminated.set()
+            await lifespan.wait_for_shutdown()
+            lifetime.cancel_scope.cancel()
+    finally:
+        for listener in listeners:
+            listener.socket.close()
+
+
+async def watch_signals(
+    on_term: Callable[[], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Call `on_term` for the first SIGTERM or SIGINT, and return at the second: then end at once."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as arrivals:
+        task_status.started()
+        await anext(arrivals)
+        on_term()
+        await anext(arrivals)
+
+
+# --------------------------------------------------------------------------------------------- sockets
+
+
+async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+    where = f"{host}:{port}"
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except socket.gaierror as error:
+        raise Misconfigured(f"Cannot listen on {where}: the host is unknown ({error.strerror})") from error
+    except OSError as error:
+        raise Misconfigured(f"Cannot listen on {where}: {_advice(error)}") from error
+    if port == 0:
+        # A name with several addresses would get another port on each.
+        for extra in listeners[1:]:
+            await extra.aclose()
+        del listeners[1:]
+    for listener in listeners:
+        _tune(listener.socket)
+    return listeners
+
+
+def _advice(error: OSError) -> str:
+    # Trio reports several addresses that failed as one error with a group for its cause.
+    causes = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else ()
+    codes = {error.errno, *(cause.errno for cause in causes if isinstance(cause, OSError))}
+    if errno.EADDRINUSE in codes:
+        return "the port is taken, perhaps by another parlance. Stop that program, or choose another port with --port"
+    if errno.EACCES in codes:
+        return "this user may not (ports below 1024 are the administrator's). Choose another port with --port"
+    if errno.EADDRNOTAVAIL in codes:
+        return "this machine does not have that address. Choose another with --host"
+    return str(error)
+
+
+def _tune(listener: trio.socket.SocketType) -> None:
+    """Options that accepted sockets inherit: the kernel notices peers that are dead.
+
+    SO_SNDBUF is left alone: Trio's TCP_NOTSENT_LOWAT (16 KiB) already bounds what waits on this side. A peer that never
+    reads was seen to take 20 KB of telephone frames (1.5 s of audio) with a small receive buffer of its own, 115-140 KB
+    (9-10 s) with Linux's default one, and a smaller SO_SNDBUF changed neither.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # A WebSocket's pings would not do: Hypercorn does not wait for their answers, and the task that sends them stays
+    # behind for up to an interval after its connection has closed.
+    for name, value in (
+        ("TCP_KEEPIDLE", UNHEARD // 2), ("TCP_KEEPINTVL", UNHEARD // 4), ("TCP_USER_TIMEOUT", UNHEARD * 1000)
+    ):
+        option = getattr(socket, name, None)
+        if option is not None:
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _configuration(graceful: float) -> Config:
+    config = Config()
+    config.graceful_timeout = graceful
+    config.accesslog = None
+    config.errorlog = logging.getLogger("parlance.http.hypercorn")
+    config.include_server_header = False
+    config.websocket_max_message_size = MESSAGE
+    # Two thirds of a second of 20 ms frames; past that the socket is not read, and the peer feels it.
+    config.max_app_queue_size = 32
+    return config
+
+
+# ----------------------------------------------------------------------------------------- connections
+
+
+class _Line:
+    """A stream as Hypercorn wants one, whose writes end: in time, or because the line was cut."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.socket = stream.socket
+        self.receive_some = stream.receive_some
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+
+    async def send_all(self, data: bytes) -> None:
+        with trio.move_on_after(WRITE) as scope:
+            await self._stream.send_all(data)
+        if scope.cancelled_caught:
+            self.cut()
+            raise trio.BrokenResourceError(f"a write took more than {WRITE} s")
+
+    def cut(self) -> None:
+        """End the connection with a reset: what the peer did not read is thrown away."""
+        if self.socket.fileno() != -1:
+            with suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.socket.close()
+
+
+class _Server(TCPServer):
+    """Hypercorn's side of one connection, whose idle timer does not outlive it by seconds."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
+async def _connection(
+    app: AppWrapper,
+    config: Config,
+    context: WorkerContext,
+    state: dict[str, Any],
+    lines: _Lines,
+    stream: trio.SocketStream,
+) -> None:
+    line = _Line(stream)
+    lines.add(line)
+    try:
+        await _Server(app, config, context, {**state, ABORT: line.cut}, cast("Any", line))
+    except* BROKEN as faults:
+        log.info("a connection ended: %s", faults.exceptions[0])
+    except* Exception:
+        # One connection's fault must not end the server, and with it every call.
+        log.exception("a connection failed")
+    finally:
+        lines.discard(line)
+        line.socket.close()
+
+
+class _Lines:
+    """The open connections."""
+
+    def __init__(self) -> None:
+        self._open: set[_Line] = set()
+        self._empty = trio.Event()
+
+    def add(self, line: _Line) -> None:
+        self._open.add(line)
+
+    def discard(self, line: _Line) -> None:
+        self._open.discard(line)
+        if not self._open:
+            self._empty.set()
+
+    async def cut_when_cancelled(self) -> None:
+        """Once cancelled, give what is open its time for goodbyes, and cut what has not ended by then."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(CUT, shield=True):
+                while self._open:
+                    self._empty = trio.Event()
+                    await self._empty.wait()
+            for line in tuple(self._open):
+                line.cut()
+
+
+@asynccontextmanager
+async def _connections(graceful: float) -> AsyncIterator[tuple[trio.Nursery, _Lines]]:
+    """A nursery for connections, and those it has. Leaving waits `graceful` for them, cancels, and then cuts."""
+    lines = _Lines()
+    async with trio.open_nursery() as outer:
+        outer.start_soon(lines.cut_when_cancelled)
+        async with trio.open_nursery() as nursery:
+            yield nursery, lines
+            outer.cancel_scope.deadline = trio.current_time() + graceful
+        outer.cancel_scope.cancel()
