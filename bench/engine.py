@@ -20,7 +20,8 @@ from parlance.engine.exchange import Exchange, Placed
 from parlance.engine.mailbox import Mailbox, Policy
 from parlance.engine.message import How
 from parlance.engine.metronome import Metronome
-from parlance.engine.supervisor import Child, Supervisor
+from parlance.engine.child import Child
+from parlance.engine.supervisor import Supervisor
 
 ROUNDS = 7
 MEMBERS = (1, 100, 300)
@@ -147,7 +148,7 @@ class Short:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await trio.lowlevel.checkpoint()
 
-    def close(self, how: How, reason: str, words: str | None = None) -> None:
+    def drain(self) -> None:
         pass
 
 

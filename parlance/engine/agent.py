@@ -59,7 +59,7 @@ class Interruption(Strict):
     hold: Annotated[float, Field(ge=0.1, le=5)] = 0.5
     hold_most: Annotated[float, Field(ge=0.1, le=10)] = 2.0
     words: Annotated[int, Field(ge=1, le=10)] = 1
-    murmurs: tuple[str, ...] = ("uh", "huh", "uh-huh", "mm", "mhm", "hm", "hmm", "ah", "oh", "okay", "ok", "yeah", "right")
+    murmurs: tuple[str, ...] = tuple("uh huh uh-huh mm mhm hm hmm ah oh okay ok yeah right".split())
 
 
 class Limits(Strict):
@@ -101,6 +101,8 @@ class Agent(Strict):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
     title: str = ""
+    listed: bool = True
+    """Whether people are offered this agent on the page; carriers can name it all the same."""
     greeting: str = ""
     prompt: str = ""
     script: dict[str, Any] | None = None

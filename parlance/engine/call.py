@@ -15,10 +15,11 @@ import trio
 from parlance.engine import message as m
 from parlance.engine import trace as t
 from parlance.engine.agent import Agent
+from parlance.engine.child import Budget, Child, Report, Restart
 from parlance.engine.roles import Listener, Media, Speaker, Thinker
 from parlance.engine.state import Agent as AgentState
 from parlance.engine.state import Line, Rules, State, deadline, greet, step
-from parlance.engine.supervisor import Budget, Child, Report, Restart, Supervisor
+from parlance.engine.supervisor import Supervisor
 from parlance.engine.turn import Turn
 
 ANSWER_LIMIT = 10.0
@@ -147,6 +148,7 @@ class Call:
     def first_frame(self, turn: int) -> None:
         if self.turn is not None and self.turn.number == turn:
             self.turn.mark("first_frame")
+            self.trace.emit(self.turn.times)
         self.happen(m.Playing(turn))
 
     def act(self, turn: int, name: str, details: dict[str, str]) -> None:
@@ -264,7 +266,8 @@ class Call:
             return
         heard = self.media.finish(turn.number)
         self.thinker.commit(heard.text, heard.complete and action.outcome is m.Outcome.PLAYED)
-        self.trace.emit(turn.times)
+        if turn.times.first_frame is None:
+            self.trace.emit(turn.times)
         self.trace.emit(
             t.TurnEnded(
                 turn.number, action.outcome.value, action.reason, " ".join(turn.said), heard.text, round(heard.seconds, 3)

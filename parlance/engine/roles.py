@@ -7,13 +7,15 @@ of a call that an actor sees. All of it is called, never awaited: audio and cont
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
-
-import trio
+from typing import TYPE_CHECKING, Protocol
 
 from parlance.engine.message import Event
 from parlance.engine.trace import TraceEvent
-from parlance.engine.turn import Turn
+
+if TYPE_CHECKING:
+    import trio
+
+    from parlance.engine.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from parlance.engine.errors import Exhausted
-from parlance.engine.supervisor import Budget, Child, Restart, Supervisor
+from parlance.engine.child import Budget, Child, Restart
+from parlance.engine.supervisor import Supervisor
 
 
 class Boom(Exception):

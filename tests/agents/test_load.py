@@ -1,0 +1,155 @@
+"""Agents from files: what is right is read as it is meant, and everything wrong is told at once, with file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from parlance.actors.thinker import script
+from parlance.agents.load import load, shipped
+from parlance.engine.errors import Misconfigured
+
+
+def write(folder: Path, text: str | bytes, name: str = "a.yaml") -> Path:
+    file = folder / name
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def faults(*paths: Path) -> list[str]:
+    with pytest.raises(Misconfigured) as caught:
+        load(paths, checks=(script.faults,))
+    return str(caught.value).split("\n")
+
+
+def test_an_agent_is_complete_with_a_name(tmp_path):
+    agent = load([write(tmp_path, "name: shop\nmind: rehearsal\n")])["shop"]
+    assert (agent.name, agent.mind.kind, agent.ear.kind) == ("shop", "rehearsal", "sphinx")
+
+
+def test_a_folder_gives_all_its_files_and_a_user_s_agent_replaces_the_shipped_one(tmp_path):
+    write(tmp_path, "name: sales\ntitle: Mine\nmind: rehearsal")
+    write(tmp_path, "name: shop\nmind: rehearsal", "b.yml")
+    write(tmp_path, "not an agent", "notes.txt")
+    agents = load([tmp_path])
+    assert set(agents) == {*shipped(), "shop"}
+    assert agents["sales"].title == "Mine"
+    assert shipped()["sales"].title != "Mine"
+
+
+def test_words_of_yaml_1_1_are_only_words(tmp_path):
+    text = (
+        "name: shop\nmind: openai\ntitle: no\ngreeting: on\nvoice: {kind: v, at: 8:30, day: 2026-11-20, sure: true,"
+        " n: 12, x: 1.5, none: ~, y: yes, octal: 0o7, quoted: '5'}\n"
+    )
+    agent = load([write(tmp_path, text)])["shop"]
+    assert (agent.title, agent.greeting) == ("no", "on")
+    assert agent.voice.settings == {
+        "at": "8:30", "day": "2026-11-20", "sure": True, "n": 12, "x": 1.5, "none": None, "y": "yes", "octal": "0o7",
+        "quoted": "5",
+    }  # fmt: skip
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path):
+    assert "shop" in load([write(tmp_path, b"\xef\xbb\xbfname: shop\nmind: rehearsal")])
+
+
+def test_every_fault_of_every_file_is_told_at_once_with_its_line(tmp_path):
+    one = write(tmp_path, "name: shop\ngreting: Hello\nlimits:\n  calls: many\n  sillence: 3\nname: other\n")
+    two = write(tmp_path, "title: x\nendpointing:\n  least: 2\n  most: 1\n", "b.yaml")
+    three = write(tmp_path, "name: [", "c.yaml")
+    assert faults(one, two, three) == [
+        f"{one}:6: 'name' is here for the second time (first in line 1)",
+        f"{one}:4: limits.calls: should be a valid integer, unable to parse string as an integer, and is 'many'",
+        f"{one}:5: limits.sillence: there is no setting 'sillence' here; did you mean silence?",
+        f"{one}:2: greting: there is no setting 'greting' here; did you mean greeting?",
+        f"{two}:1: name: 'name' is missing",
+        f"{two}:2: endpointing: least (2.0) must not exceed most (1.0)",
+        f"{three}:1: not YAML: while parsing a flow node expected the node content, but found '<stream end>'",
+    ]
+
+
+def test_faults_of_a_script_have_their_line_too(tmp_path):
+    file = write(
+        tmp_path,
+        "name: shop\nscript:\n  intents:\n    hi:\n      when: hello\n      say:\n        - fine\n        - '{what}'\n"
+        "    bye:\n      wen: goodbye\n      say: Bye.\n",
+    )
+    assert faults(file) == [f"{file}:10: script.intents.bye.wen: there is no setting 'wen' here; did you mean when?"]
+    file.write_text(file.read_text().replace("wen", "when"))
+    expected = "script.intents.hi.say[1]: {what} is neither one of the facts nor one of this intent's slots"
+    assert faults(file) == [f"{file}:8: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("", 1, "empty"),
+        ("# nothing\n", 1, "empty"),
+        ("- a\n- b\n", 1, "list of settings"),
+        ("just words\n", 1, "list of settings"),
+        ("name: a\n\tb: c\n", 2, "not YAML"),
+        ("name: a\n---\nname: b\n", 2, "not YAML"),
+        ("name: a\nx: 'y\n", 3, "not YAML"),
+        (b"name: a\ntitle: \xff\n", 2, "not UTF-8"),
+        ("name: a\ntitle: a\x00b\n", 2, "not YAML"),
+        ("name: a\ntitle: !!python/object/apply:os.system [echo]\n", 2, "not allowed"),
+        ("name: a\ntitle: !env HOME\n", 2, "!env is not allowed"),
+        ("name: a\ntitle: !!binary aGk=\n", 2, "!!binary is not allowed"),
+        ("name: a\ntitle: &t x\ngreeting: *t\n", 3, "aliases are not allowed"),
+        ("name: a\n? [b]\n: c\n", 2, "a key must be a word"),
+        ("name: a\nprompt: " + "[" * 3000, 2, "deep"),
+        ("name: a\ntransfer: +15550100\nmind: rehearsal", 2, "put it in quotes"),
+        ("name: A B\nmind: rehearsal", 1, "match pattern"),
+        ("name: a\n", 1, "the mind is a script, and there is none"),
+        ("name: a\nlimits: 5\nmind: rehearsal", 2, "limits"),
+        ("name: a\ninterruption: {words: .inf}\nmind: rehearsal", 2, "interruption.words"),
+    ],
+)
+def test_each_kind_of_fault_has_its_line(tmp_path, text, line, what):
+    file = write(tmp_path, text)
+    (fault,) = faults(file)
+    assert fault.startswith(f"{file}:{line}: ")
+    assert what in fault
+
+
+def test_two_files_of_one_name_are_told(tmp_path):
+    one, two = write(tmp_path, "mind: rehearsal\nname: shop"), write(tmp_path, "name: shop\nmind: rehearsal", "b.yaml")
+    assert faults(tmp_path) == [f"{two}:1: there is already an agent shop, in {one}:2"]
+
+
+def test_the_same_file_twice_is_read_once(tmp_path):
+    file = write(tmp_path, "mind: rehearsal\nname: shop")
+    assert "shop" in load([file, tmp_path, file])
+
+
+def test_files_that_are_not_there_or_none_at_all_are_told(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    missing = tmp_path / "none.yaml"
+    large = write(tmp_path, b"#" * 1_000_001, "large.yaml")
+    assert faults(empty, missing, large) == [
+        f"{empty}: there is no agent (*.yaml) in this folder",
+        f"{missing}: cannot be read: No such file or directory",
+        f"{large}: larger than 1000000 bytes: this is no agent",
+    ]
+
+
+PIECES = [
+    "name: a\n", "  ", "- ", ": ", "x", "[", "]", "{", "}", "&a ", "*a", "!!str ", "'", '"', "\n", "|\n", "#", "\t",
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=25).map(lambda pieces: "".join(pieces).encode())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@given(st.one_of(st.binary(max_size=60), TEXTS), st.just(b"\nprompt: !x"))
+def test_any_bytes_are_told_with_the_file_and_construct_nothing(tmp_path, data, fault):
+    file = write(tmp_path, data + fault)
+    assert all(line.startswith(f"{file}:") for line in faults(file))
+
+
+def test_what_ships_has_no_fault():
+    assert shipped(checks=(script.faults,))
