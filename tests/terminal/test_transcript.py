@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from parlance.engine import trace
+from parlance.engine.trace import Record
+from parlance.terminal.transcript import Transcript
+
+DATE = datetime(2026, 11, 20, 14, 3, tzinfo=UTC)
+
+
+def told(records: list[Record]) -> list[str]:
+    transcript = Transcript()
+    for record in records:
+        transcript(record)
+    return transcript.text(DATE).splitlines()
+
+
+def test_a_whole_call(conversation: list[Record]) -> None:
+    assert told(conversation) == [
+        "Call:     c-1",
+        "Agent:    receptionist",
+        "Carrier:  fake",
+        "Caller:   +15550100",
+        "Date:     2026-11-20 14:03 UTC",
+        "Duration: 00:23.7",
+        "Ended:    completed (the agent hung up)",
+        "",
+        "00:00.1  Agent   Harbor Street Clinic, good morning. How can I help you?",
+        "00:04.1  Caller  i would like to make an appointment",
+        "00:06.8  Agent   Of course. Which day would suit you best? We are open from Mon",
+        "                 << caller cuts in",
+        "00:10.0  Caller  on tuesday please",
+        "00:12.1  Agent   Tuesday is fine. I have ten o'clock or half past two. (held 0.5 s) Which one shall",
+        "                 I take?",
+        "00:18.0          caller presses 1",
+        "00:18.3          ! speaker failed: espeak: stopped",
+        "00:18.3          ! speaker restarted",
+        "00:18.8  Caller  at ten my name is john miller",
+        "00:20.5          * booked: day tuesday, time ten o'clock, name john miller",
+        "00:20.5          * hangs up after this answer",
+        "00:20.9  Agent   You are booked for Tuesday at ten. Goodbye!",
+    ]
+
+
+def test_words_that_were_not_heard_are_not_in_it() -> None:
+    lines = told(
+        [
+            Record(1, 1.0, trace.Spoken(1, "I have a secret.")),
+            Record(2, 1.1, trace.TurnEnded(1, "interrupted", "", "I have a secret.", "", 0.0)),
+        ]
+    )
+    assert lines[-2:] == ["00:01.0  Agent   (nothing was heard)", "                 << caller cuts in"]
+
+
+def test_a_call_that_broke_off_says_so_and_keeps_what_there_was() -> None:
+    lines = told([Record(1, 1.0, trace.Spoken(1, "Hello.")), Record(2, 2.0, trace.CallerSaid("wait", False, 1))])
+    assert "Ended:    without an ending" in lines
+    assert "Duration: 00:02.0" in lines
+    assert lines[-2:] == ["00:01.0  Agent   Hello.", "00:02.0  Caller  wait (cut off)"]
