@@ -187,7 +187,13 @@ class _Line:
 
 
 class _Server(TCPServer):
-    """Hypercorn's side of one connection, whose idle timer does not outlive it by seconds."""
+    """Hypercorn's side of one connection, whose idle timer does not outlive it by seconds and whose end is an end."""
+
+    async def _close(self) -> None:
+        # It runs in the request's own task, which Quart cancels as soon as the response is out: without the shield a
+        # client that asked for "Connection: close" would wait for the end of its answer.
+        with trio.move_on_after(CUT, shield=True):
+            await super()._close()
 
     async def _read_data(self) -> None:
         await super()._read_data()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio
 from house import RECEPTIONIST, House
 
 from parlance.http.app import HEADERS, STATIC, Desk, create
@@ -122,3 +123,11 @@ async def test_the_page_that_ships_keeps_to_its_own_policy():
                 assert (await app.test_client().get(url)).status_code == 200, url
             else:
                 assert not url.startswith(("http:", "https:", "//")), url
+
+
+async def test_a_client_that_wants_the_connection_closed_gets_its_end(house: House):
+    async with await trio.open_tcp_stream("127.0.0.1", house.port) as stream:
+        await stream.send_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with trio.fail_after(2):
+            answer = b"".join([chunk async for chunk in stream])
+    assert answer.startswith(b"HTTP/1.1 200")

@@ -1,0 +1,54 @@
+"""What dialects of JSON text with base64 audio have in common: opening a message and taking the audio out.
+
+Nothing here knows a carrier. Whatever the data, these functions return, or raise a `LineError` that is not
+fatal. Pure.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64
+from json import JSONDecoder
+from typing import Any
+
+from parlance.actors.media.port import Message
+from parlance.engine.errors import LineError
+
+_decode = JSONDecoder().decode
+
+
+def opened(data: Message) -> dict[str, Any]:
+    """The JSON object in a text message."""
+    if not isinstance(data, str):
+        raise LineError("a binary message came where this dialect has JSON text only")
+    try:
+        message = _decode(data)
+    except (ValueError, RecursionError) as error:
+        raise LineError(f"a message is not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise LineError("a message must be a JSON object")
+    return message
+
+
+def audio(value: Any) -> bytes:
+    """Audio from its base64 text: RFC 4648 section 4, padded, nothing else between."""
+    if not isinstance(value, str):
+        raise LineError("a message of audio has no base64 text in it")
+    try:
+        return a2b_base64(value, strict_mode=True)
+    except ValueError as error:
+        raise LineError(f"a message of audio is not base64: {error}") from None
+
+
+def plain(value: Any) -> str | None:
+    """A string, or a number or truth value in the string's place as text; None for anything else."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, bool | int | float) else None
+
+
+def shown(value: Any, most: int = 40) -> str:
+    """What the other side sent, short enough to be quoted in an error. Never deep: `repr` can recurse."""
+    text = plain(value)
+    if text is None:
+        return type(value).__name__
+    return ascii(text if len(text) <= most else text[:most] + "...")

@@ -1,0 +1,121 @@
+// One call: its socket, its sound, and the profile's messages between them (`?format=pcm16`).
+//
+// Everything the page has to know is told to one function: the server's messages as they came, and besides
+// {type: "connecting"}, {type: "microphone"|"loudspeaker", level}, {type: "paused", paused}, {type: "unplugged"} and,
+// once, {type: "over", why, detail}: `why` is a key of words.js.
+
+import { Sound, SoundError } from "./sound.js";
+
+const ANSWER = 10_000; // milliseconds until a server that does not answer is given up
+const FAREWELL = 1_500; // milliseconds in which the server may close in good order after a hang-up
+const STUCK = 150_000; // bytes the network has not taken: about three seconds of frames
+
+const CODES = { 1003: "unknown", 1008: "forbidden", 1011: "broken", 1012: "restarting", 1013: "full" };
+
+function encoded(buffer) {
+  return btoa(String.fromCharCode(...new Uint8Array(buffer)));
+}
+
+function decoded(text) {
+  const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  return bytes.buffer;
+}
+
+export class Call {
+  constructor(agent, tell) {
+    this.agent = agent;
+    this.tell = tell;
+    this.over = false;
+    this.connected = false;
+    this.farewell = null; // the server's reason, when it has said goodbye
+    this.sound = new Sound({
+      frame: (buffer, level) => this.heard(buffer, level),
+      played: (name) => this.send({ type: "mark", name }),
+      level: (level) => this.tell({ type: "loudspeaker", level }),
+      paused: (paused) => this.tell({ type: "paused", paused }),
+      unplugged: () => this.tell({ type: "unplugged" }),
+    });
+  }
+
+  async start() {
+    try {
+      await this.sound.open();
+    } catch (error) {
+      if (!(error instanceof SoundError)) console.warn(error);
+      return this.end(error instanceof SoundError ? error.kind : "unsupported", error.message);
+    }
+    if (this.over) return;
+    this.tell({ type: "connecting" });
+    const address = new URL(`ws/voice-agent/${encodeURIComponent(this.agent)}?format=pcm16`, document.baseURI);
+    address.protocol = address.protocol.replace("http", "ws");
+    this.socket = new WebSocket(address);
+    this.socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
+    this.socket.onclose = ({ code, reason }) => this.closed(code, reason);
+    this.patience = setTimeout(() => this.end("silent"), ANSWER);
+  }
+
+  receive(message) {
+    if (this.over) return;
+    switch (message.type) {
+      case "audio_response":
+        return this.sound.play(decoded(message.data));
+      case "clear":
+        return this.sound.clear();
+      case "mark":
+        return this.sound.mark(message.name);
+      case "connection_established":
+        clearTimeout(this.patience);
+        this.connected = true;
+        break;
+      case "ended":
+        this.farewell = message.reason;
+    }
+    this.tell(message);
+  }
+
+  heard(buffer, level) {
+    if (this.over) return;
+    this.tell({ type: "microphone", level });
+    if (!this.connected) return;
+    this.send({ type: "audio_chunk", data: encoded(buffer), is_final: false });
+    if (this.socket.bufferedAmount > STUCK) this.end("lost");
+  }
+
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  closed(code, reason) {
+    if (this.farewell !== null || (code === 1000 && this.connected)) this.end("ended", this.farewell ?? reason);
+    else if (code in CODES) this.end(CODES[code], reason);
+    else if (code === 1001 || code === 1005 || code === 1006) this.end(this.connected ? "lost" : "unreachable");
+    else this.end("closed", reason || `code ${code}`);
+  }
+
+  hangUp() {
+    this.send({ type: "end_session" });
+    this.end("yours");
+  }
+
+  // Ends the call, whatever the reason; only the first one counts.
+  end(why, detail = "") {
+    if (this.over) return;
+    this.over = true;
+    clearTimeout(this.patience);
+    this.sound.close();
+    if (this.socket) {
+      const { socket } = this;
+      setTimeout(() => socket.close(), why === "yours" ? FAREWELL : 0);
+    }
+    this.tell({ type: "over", why, detail });
+  }
+
+  mute(muted) {
+    this.sound.mute(muted);
+  }
+
+  resume() {
+    return this.sound.resume();
+  }
+}
+
