@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from parlance.actors.thinker.plain import BREAK, Plain
 
-FIRST_WORDS = 3
+FIRST_WORDS = 4
 """A clause is worth speaking on its own from this many words: shorter ones sound torn off."""
 FIRST_MOST = 80
 """Characters after which the first phrase goes wherever a word ends: about five seconds of speech."""

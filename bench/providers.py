@@ -1,0 +1,143 @@
+"""What the embedded ear and voice cost and how fast they are: `python -m bench.providers [--json]`.
+
+The ear hears the recordings of tests/recordings in real time, one call at a time; its CPU is that of its worker
+process. Without the recordings there is nothing to measure and it says so. Latencies depend on the machine's load:
+run it on an idle one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from parlance.actors.listener import sphinx
+from parlance.actors.listener.port import Heard, Hearing
+from parlance.actors.speaker import espeak
+from parlance.codecs import wav
+
+RECORDINGS = Path(__file__).parents[1] / "tests" / "recordings"
+PHRASES = (
+    "Good morning, this is the clinic.",
+    "We are open from nine to five, and on Saturdays until noon.",
+    "You can come on Monday at ten. Would that be fine?",
+)
+CHUNKS = 10
+"""A second, in chunks of the ear."""
+
+
+def processor(pid: int) -> float:
+    """Seconds of CPU that a process has used so far (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def keep(hearing: Hearing, heard_at: list[tuple[float, Heard]]) -> None:
+    """Note what is heard, and when, up to the final words."""
+    async for words in hearing.words():
+        heard_at.append((trio.current_time(), words))
+        if words.final:
+            return
+
+
+async def heard() -> dict[str, Any]:
+    sentences: dict[str, str] = json.loads((RECORDINGS / "sentences.json").read_text())
+    ear = sphinx.make({})
+    finals: list[float] = []
+    interims: list[float] = []
+    seconds = cpu = 0.0
+    exact = 0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(ear.run)
+        # The first call pays for loading the model, and is not measured.
+        async with ear.open() as hearing:
+            await hearing.begin(0)
+            await hearing.end(0)
+            await anext(aiter(hearing.words()))
+        for name, text in sentences.items():
+            audio = wav.read(RECORDINGS / name).samples
+            async with ear.open() as hearing:
+                pid = hearing._worker.process.pid
+                before = processor(pid)
+                start = trio.current_time()
+                heard_at: list[tuple[float, Heard]] = []
+                async with trio.open_nursery() as call:
+                    call.start_soon(keep, hearing, heard_at)
+                    await hearing.begin(1)
+                    size = ear.format.second // CHUNKS
+                    for number, at in enumerate(range(0, len(audio), size), 1):
+                        await trio.sleep_until(start + number / CHUNKS)
+                        await hearing.hear(audio[at : at + size])
+                    ended = trio.current_time()
+                    await hearing.end(1)
+                at_last, final = heard_at.pop()
+                finals.append(at_last - ended)
+                interims.extend(at_first - start for at_first, _ in heard_at[:1])
+                exact += final.text == text
+                cpu += processor(pid) - before
+                seconds += len(audio) / ear.format.second
+        nursery.cancel_scope.cancel()
+    return {
+        "sentences": len(sentences),
+        "word for word": exact,
+        "cpu per second heard": round(cpu / seconds, 3),
+        "final ms, median": round(1000 * statistics.median(finals), 1),
+        "final ms, worst": round(1000 * max(finals), 1),
+        "first interim s from begin, median": round(statistics.median(interims), 2),
+        "first interim s from begin, worst": round(max(interims), 2),
+    }
+
+
+async def spoken() -> dict[str, Any]:
+    voice = espeak.make({})
+    firsts: list[float] = []
+    length = 0
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    for phrase in PHRASES * 20:
+        start = time.perf_counter()  # noqa: TID251  real time is what is measured
+        first = None
+        async with voice.speak(phrase) as audio:
+            async for chunk in audio:
+                first = first or time.perf_counter() - start  # noqa: TID251
+                length += len(chunk)
+        firsts.append(first or 0.0)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "phrases": len(firsts),
+        "cpu per second spoken": round(cpu / (length / voice.format.second), 5),
+        "first audio ms, median": round(1000 * statistics.median(firsts), 2),
+        "first audio ms, worst": round(1000 * max(firsts), 2),
+    }
+
+
+async def measure() -> dict[str, dict[str, Any]]:
+    return {"sphinx": await heard(), "espeak": await spoken()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.providers", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    if not RECORDINGS.is_dir():
+        sys.exit(f"there are no recordings to hear in {RECORDINGS}")
+    report = trio.run(measure)
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+        return
+    for provider, figures in report.items():
+        print(provider)
+        for name, value in figures.items():
+            print(f"  {name:38}{value:>10}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The command line: `parlance call`, `parlance serve`, `parlance agents`. What it finds wrong is one message and
+exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import trio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from parlance import main as house
+from parlance import play
+from parlance.engine.errors import ParlanceError
+from parlance.terminal.live import Show
+from parlance.terminal.waterfall import rows, summary
+
+app = typer.Typer(
+    help="A call engine for AI phone agents.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings (TOML). Default: parlance.toml, if there is one.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of text.")]
+
+
+@app.command()
+def call(
+    recording: Annotated[Path, typer.Argument(metavar="CALLER.wav", help="What the caller says.")],
+    agent: Annotated[str, typer.Option(help="Who answers.")] = "receptionist",
+    out: Annotated[Path, typer.Option(help="Where call.wav, transcript.txt and trace.jsonl go.")] = Path("out"),
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play a recorded caller through a whole call, in real time, and show it as it happens."""
+    chosen, known = house.settings(config)
+    house.logs(chosen.log.model_copy(update={"level": "warning"}))
+    show = Show(json=as_json)
+    now = datetime.now().astimezone()
+    records = trio.run(partial(play.play, chosen, known, agent, recording, out, show=show, now=now))
+    turns = rows(records)
+    if as_json:
+        print(json.dumps({"event": "Waterfall", "turns": turns, "summary": summary(turns)}))
+        return
+    show.console.print()
+    show.console.print(play.waterfall(records))
+    show.console.print(f"\n{out}/call.wav (caller left, agent right), {out}/transcript.txt, {out}/trace.jsonl")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 lets the system choose.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Take calls: carriers on their media paths, people on the page at /."""
+    chosen, known = house.settings(config)
+    given = {"host": host, "port": port}
+    chosen = chosen.model_copy(update={key: value for key, value in given.items() if value is not None})
+    house.logs(chosen.log)
+
+    def opened(host: str, port: int) -> None:
+        Console(stderr=True, highlight=False).print(f"parlance: http://{host}:{port}/ (end with Ctrl+C)")
+
+    trio.run(partial(house.run, chosen, known, opened=opened))
+
+
+@app.command()
+def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List the agents that would answer."""
+    _, known = house.settings(config)
+    facts = [
+        {
+            "name": agent.name, "title": agent.title, "ear": agent.ear.kind, "mind": agent.mind.kind,
+            "voice": agent.voice.kind, "calls": agent.limits.calls, "greeting": agent.greeting,
+        }
+        for agent in known.values()
+    ]
+    if as_json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    table = Table("name", "title", "ear", "mind", "voice", "calls", box=None, header_style="bold")
+    for fact in facts:
+        table.add_row(*(str(fact[key]) for key in ("name", "title", "ear", "mind", "voice", "calls")))
+    Console(highlight=False).print(table)
+
+
+def main() -> None:
+    """Run the command; tell what is wrong in one message."""
+    try:
+        app()
+    except* ParlanceError as errors:
+        for error in _leaves(errors):
+            print(f"parlance: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except* KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _leaves(errors: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in errors.exceptions:
+        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The listener: the caller's frames to the ear, the ear's words to the call, and the end of the caller's turn.
+
+`feed` is on the frame path and only stores. An utterance opens when the gate hears speech (its audio begins a little
+before) and closes when the endpoint decides that the turn has ended; from then its words have a deadline, so that a
+transcript that never comes cannot hang a turn. A restarted ear is given the open utterance's audio again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import trio
+
+from parlance.actors.listener.endpoint import Endpoint
+from parlance.actors.listener.port import Ear, Hearing
+from parlance.codecs.convert import Converter
+from parlance.codecs.format import FRAME_MS, Format
+from parlance.engine.errors import Unreachable
+from parlance.engine.roles import Desk
+from parlance.engine.trace import AudioShed
+
+KEEP = 2000 // FRAME_MS
+"""Frames of an utterance's last two seconds: what a new ear is given, and the most that may wait for a slow one."""
+PREROLL = 300 // FRAME_MS
+"""Frames from before the gate's verdict: its evidence and a soft onset."""
+
+
+@dataclass(slots=True)
+class Utterance:
+    """One turn of the caller, on its way to the ear."""
+
+    number: int
+    began: float
+    audio: deque[bytes] = field(default_factory=deque)
+    """What waits for the ear."""
+    kept: deque[bytes] = field(default_factory=lambda: deque(maxlen=KEEP))
+    """What a new ear would be given."""
+    stopped: float = 0.0
+    decided: float | None = None
+    text: str = ""
+    begun: bool = False
+    """The ear has been told that it begins."""
+    settled: bool = False
+    """Nobody waits for its words any more."""
+
+    def feed(self, *frames: bytes) -> None:
+        self.audio.extend(frames)
+        self.kept.extend(frames)
+
+
+class ListenerActor:
+    """One call's ear. `transcript`: seconds from the end of turn to its words."""
+
+    def __init__(self, ear: Ear, line: Format, desk: Desk, endpoint: Endpoint, *, transcript: float) -> None:
+        self.shed = 0
+        self._ear, self._line, self._desk, self._endpoint = ear, line, desk, endpoint
+        self._limit = transcript
+        self._recent: deque[bytes] = deque(maxlen=PREROLL)
+        self._open: Utterance | None = None
+        self._asked: deque[Utterance] = deque()
+        """Ended, and waiting for their words."""
+        self._queue: deque[Utterance] = deque()
+        """On their way to the ear, in the order in which they were said."""
+        self._count = 0
+        self._wake = trio.Event()
+        self._chunk = max(1, round(ear.chunk * 1000 / FRAME_MS))
+        self._deaf = ear.chunk == 0
+
+    # --------------------------------------------------------------------------------- frame path
+
+    def feed(self, frame: bytes) -> None:
+        """One frame of the caller, in the line's format. Sheds the oldest when the ear is two seconds behind."""
+        if self._deaf:
+            return
+        self._recent.append(frame)
+        utterance = self._open
+        if utterance is None:
+            return
+        utterance.feed(frame)
+        if len(utterance.audio) > KEEP:
+            utterance.audio.popleft()
+            self.shed += 1
+            if self.shed % KEEP == 1:
+                self._desk.note(AudioShed("ear", self.shed * self._line.frame))
+        if len(utterance.audio) >= self._chunk:
+            self._wake.set()
+
+    def began(self, at: float) -> None:
+        self._endpoint.began(at)
+        if self._open is None:
+            self._count += 1
+            self._open = Utterance(self._count, at)
+            self._open.feed(*self._recent)
+            self._queue.append(self._open)
+            self._wake.set()
+
+    def ended(self, at: float) -> None:
+        self._endpoint.ended(at)
+        if self._open is not None:
+            self._open.stopped = at
+
+    def tick(self, now: float) -> None:
+        if self._open is not None and self._endpoint.due(now):
+            self._close(self._open, now)
+        while self._asked and now >= (self._asked[0].decided or 0.0) + self._limit:
+            self._settle(self._asked[0], self._asked[0].text)
+
+    def conclude(self) -> None:
+        """End the caller's turn now. A caller who goes on talking begins another one."""
+        if self._open is None:
+            return
+        now = self._desk.clock()
+        talking = self._endpoint.deadline is None
+        self._open.stopped = now if talking else self._open.stopped
+        self._endpoint.conclude(now)
+        self._close(self._open, now)
+        if talking:
+            self._recent.clear()
+            self.began(now)
+
+    def _close(self, utterance: Utterance, now: float) -> None:
+        self._open = None
+        utterance.decided = now
+        self._asked.append(utterance)
+        self._wake.set()
+
+    def _settle(self, utterance: Utterance, text: str) -> None:
+        """The utterance is over: its words, or that there were none. What comes later of it is ignored."""
+        self._asked.remove(utterance)
+        utterance.settled = True
+        decided = utterance.decided or 0.0
+        text = text.strip()
+        if text:
+            self._desk.said(text, utterance.number, stopped=utterance.stopped, decided=decided)
+        else:
+            self._desk.unheard(utterance.number, seconds=utterance.stopped - utterance.began)
+
+    # ------------------------------------------------------------------------------------ the ear
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Hold the ear open. Provider errors end this run; the supervisor begins another."""
+        async with self._ear.open() as hearing, trio.open_nursery() as nursery:
+            self._again()
+            nursery.start_soon(self._pump, hearing)
+            task_status.started()
+            async for heard in hearing.words():
+                self._words(heard.utterance, heard.text, heard.final)
+            raise Unreachable("ear", "it has stopped listening, though the call goes on")
+
+    def _again(self) -> None:
+        """A new ear knows nothing: give it what is kept of every utterance whose words are still waited for."""
+        self._queue = deque((*self._asked, *filter(None, (self._open,))))
+        for utterance in self._queue:
+            if utterance.begun:
+                utterance.begun = False
+                utterance.audio = deque(utterance.kept)
+
+    def _words(self, number: int, text: str, final: bool) -> None:
+        for utterance in (*self._asked, *filter(None, (self._open,))):
+            if utterance.number != number:
+                continue
+            if final and utterance.decided is not None:
+                self._settle(utterance, text)
+            elif text.strip() and text != utterance.text:
+                utterance.text = text
+                if utterance is self._open:
+                    self._endpoint.words(text)
+                self._desk.words(text, number)
+            return
+
+    async def _pump(self, hearing: Hearing) -> None:
+        """Audio to the ear, in its format and in chunks of its size, in the order it was said.
+
+        Every utterance that the ear was told of is also told to end, even when nobody waits for its words any more.
+        """
+        converter = Converter(self._line, self._ear.format)
+        while True:
+            utterance = self._queue[0] if self._queue else None
+            if utterance is None or not self._ready(utterance):
+                self._wake = trio.Event()
+                await self._wake.wait()
+            elif not utterance.begun and not utterance.settled:
+                utterance.begun = True
+                converter = Converter(self._line, self._ear.format)
+                await hearing.begin(utterance.number)
+                await self._hand_over(utterance, hearing, converter)
+            elif utterance.audio and not utterance.settled:
+                await self._hand_over(utterance, hearing, converter)
+            else:
+                self._queue.popleft()
+                if utterance.begun:
+                    if (tail := converter.flush()) and not utterance.settled:
+                        await hearing.hear(tail)
+                    await hearing.end(utterance.number)
+
+    async def _hand_over(self, utterance: Utterance, hearing: Hearing, converter: Converter) -> None:
+        audio = b"".join(utterance.audio)
+        utterance.audio.clear()
+        if audio:
+            await hearing.hear(converter.feed(audio))
+
+    def _ready(self, utterance: Utterance) -> bool:
+        return not utterance.begun or utterance.decided is not None or len(utterance.audio) >= self._chunk

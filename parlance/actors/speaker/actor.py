@@ -1,0 +1,66 @@
+"""The speaker: phrases to audio in the line's format, never more than the lead ahead of the ear.
+
+A restarted speaker takes up the phrase that was in the voice's hands, from the words that were not sent yet.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from parlance.actors.speaker.port import Outlet, Voice
+from parlance.codecs.convert import Converter
+from parlance.engine.mailbox import Mailbox, Policy
+from parlance.engine.turn import Turn
+
+ORDERS = 32
+
+
+class SpeakerActor:
+    """One call's voice."""
+
+    def __init__(self, voice: Voice, outlet: Outlet) -> None:
+        self._voice, self._outlet = voice, outlet
+        self._orders: Mailbox[Turn] = Mailbox(ORDERS, Policy.REFUSE)
+        self._hand: Turn | None = None
+
+    def speak(self, turn: Turn) -> None:
+        self._orders.put_nowait(turn)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Speak turns, one after another. Errors of the voice end this run; the supervisor begins another."""
+        task_status.started()
+        while True:
+            if self._hand is None:
+                self._hand = await self._orders.get()
+            await self._reply(self._hand)
+            self._hand = None
+
+    async def _reply(self, turn: Turn) -> None:
+        with turn.work():
+            if turn.voicing is not None:
+                turn.voicing = self._outlet.retake(turn.number) or None
+            if turn.voicing is not None:
+                await self._phrase(turn, turn.voicing)
+            async for phrase in turn.phrases:
+                await self._phrase(turn, phrase)
+            self._outlet.turn_done(turn.number)
+
+    async def _phrase(self, turn: Turn, text: str) -> None:
+        turn.voicing = text
+        self._outlet.phrase(turn.number, text)
+        converter = Converter(self._voice.format, self._outlet.format)
+        async with self._voice.speak(text) as audio:
+            async for chunk in audio:
+                turn.mark("first_audio")
+                await self._play(turn, converter.feed(chunk))
+        await self._play(turn, converter.flush())
+        self._outlet.phrase_done(turn.number)
+        turn.voicing = None
+
+    async def _play(self, turn: Turn, audio: bytes) -> None:
+        width = self._outlet.format.width
+        while audio:
+            room = await self._outlet.room(turn.number)
+            room -= room % width
+            self._outlet.add(turn.number, audio[:room])
+            audio = audio[room:]

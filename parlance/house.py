@@ -1,0 +1,180 @@
+"""The house: everything that lives as long as the process, and how a call comes to be in it.
+
+The composition root together with `main`: it may import everything, and of the rooms nothing imports it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+import trio
+
+from parlance.actors.listener.actor import ListenerActor
+from parlance.actors.listener.endpoint import Endpoint
+from parlance.actors.media.actor import Bounds, MediaActor
+from parlance.actors.media.gate import Gate
+from parlance.actors.media.port import Socket, Started, Wire
+from parlance.actors.speaker.actor import SpeakerActor
+from parlance.actors.speaker.prepared import Prepared
+from parlance.actors.thinker.actor import ThinkerActor
+from parlance.actors.thinker.history import History
+from parlance.config import Settings
+from parlance.engine.agent import Agent
+from parlance.engine.call import Call
+from parlance.engine.errors import LineError, LineGone, Misconfigured, ParlanceError, Refused
+from parlance.engine.exchange import Exchange, Placed
+from parlance.engine.message import How
+from parlance.engine.metronome import Metronome
+from parlance.engine.trace import Sink
+from parlance.registry import Crew, Registry
+
+UNKNOWN_AGENT = 1003
+"""The close code that users of the browser profile were promised for an agent that does not exist."""
+
+CLOSING = 2.0
+"""Seconds for closing what is kept open to providers."""
+
+log = structlog.get_logger()
+
+
+class House:
+    """Agents and their crews, the exchange, the metronome. `take` is the door for a carrier's socket."""
+
+    def __init__(self, settings: Settings, agents: Mapping[str, Agent], *, only: str | None = None) -> None:
+        """`only`: this agent alone gets a crew. Raises `Misconfigured`."""
+        self.settings = settings
+        self.agents = dict(agents)
+        if settings.default_agent not in self.agents:
+            raise Misconfigured(
+                f"default_agent is {settings.default_agent!r}, but there is no such agent: {', '.join(sorted(self.agents))}"
+            )
+        self.registry = Registry()
+        self.crews: dict[str, Crew] = {
+            name: self.registry.crew(agent) for name, agent in self.agents.items() if only is None or name == only
+        }
+        self.prepared = {name: Prepared() for name in self.crews}
+        self.metronome = Metronome()
+        self.exchange = Exchange(settings.limits.calls, crashed=self._crashed)
+        self.sinks: list[Sink] = []
+        """Told of every event of every call, after the call's own sinks."""
+        self.ready = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep house until cancelled. Ready when calls can be taken and every agent's own lines are prepared."""
+        async with self._connections(), trio.open_nursery() as nursery:
+            await nursery.start(self.metronome.run)
+            await nursery.start(self.exchange.run)
+            for provider in self.registry.shared.values():
+                if (run := getattr(provider, "run", None)) is not None:
+                    await nursery.start(run)
+            for crew in self.crews.values():
+                await self._prepare(crew)
+            self.ready = True
+            task_status.started()
+
+    @asynccontextmanager
+    async def _connections(self) -> AsyncIterator[None]:
+        """Close, at the end, what the minds keep open between calls."""
+        try:
+            yield
+        finally:
+            with trio.move_on_after(CLOSING, shield=True):
+                for crew in self.crews.values():
+                    if (close := getattr(crew.mind, "aclose", None)) is not None:
+                        await close()
+
+    async def _prepare(self, crew: Crew) -> None:
+        lines = crew.agent.lines
+        texts = (crew.agent.greeting, *(str(text) for _, text in lines))
+        for fault in await self.prepared[crew.agent.name].prepare(crew.voice, texts):
+            log.warning("a line could not be prepared", agent=crew.agent.name, error=str(fault))
+
+    def refusal(self) -> str | None:
+        """Why no call can be taken now, or None."""
+        if not self.ready:
+            return "starting"
+        figures = self.exchange.statistics()
+        if figures.draining:
+            return "draining"
+        return "full" if figures.calls >= self.settings.limits.calls else None
+
+    # --------------------------------------------------------------------------------------- a call
+
+    async def take(self, socket: Socket, wire: Wire, started: Started | None = None) -> None:
+        """Take a carrier's socket: find out which call it is, admit or refuse it, and live through it."""
+        try:
+            started = started or await self._hello(socket, wire)
+            agent = self._agent(started.agent)
+            seat = self.exchange.admit(agent)
+        except LineGone:
+            return
+        except (Refused, LineError) as error:
+            log.info("call refused", carrier=wire.carrier, reason=str(error))
+            retry = isinstance(error, Refused) and error.reason != "unknown-agent"
+            code = error.reason if isinstance(error, Refused) else "bad_message"
+            for message in wire.complaint(str(error), code=code.replace("-", "_"), retry=retry):
+                socket.send(message)
+            await socket.close(error.code, str(error))
+            return
+        with seat:
+            call = self.call(agent, wire, socket, started)
+            self.metronome.join(call)
+            log.info("call", call=call.id, agent=agent.name, carrier=wire.carrier, peer=socket.peer)
+            try:
+                await self.exchange.place(seat, call)
+            finally:
+                self.metronome.leave(call)
+                log.info("call ended", call=call.id, how=call.state.how.value, reason=call.state.reason)
+
+    def call(self, agent: Agent, wire: Wire, socket: Socket, started: Started) -> Call:
+        """A call with its four actors, ready to run."""
+        crew, bounds = self.crews[agent.name], self.settings.media
+        call = Call(
+            started.call or secrets.token_hex(8), agent,
+            carrier=wire.carrier, caller=started.caller, called=started.called,
+        )
+        limits, pauses = agent.limits, agent.endpointing
+        endpoint = Endpoint(pauses.least, pauses.most)
+        listener = ListenerActor(crew.ear, wire.format, call, endpoint, transcript=limits.transcript)
+        media = MediaActor(
+            wire, socket, call, listener.feed,
+            gate=Gate(wire.format),
+            names=(call.id, agent.name),
+            prepared=partial(self.prepared[agent.name].get, line=wire.format),
+            bounds=Bounds(faults=bounds.bad_messages, silence=bounds.silence, lead=bounds.lead),
+        )
+        thinker = ThinkerActor(crew.mind(), History(), call)
+        call.attach(media, listener, thinker, SpeakerActor(crew.voice, media))
+        call.trace.sinks.extend((media.announce, *self.sinks))
+        return call
+
+    async def _hello(self, socket: Socket, wire: Wire) -> Started:
+        """The carrier's first messages, until it has said which call this is."""
+        with trio.move_on_after(self.settings.media.hello):
+            for _ in range(self.settings.media.bad_messages + 10):
+                signal = wire.receive(await socket.receive())
+                if isinstance(signal, Started):
+                    return signal
+            raise LineError("no start message among the first messages", fatal=True, code=1008)
+        raise LineError(f"no start message within {self.settings.media.hello:g} s", fatal=True, code=1008)
+
+    def _agent(self, name: str) -> Agent:
+        name = name or self.settings.default_agent
+        if name in self.crews:
+            return self.agents[name]
+        known = ", ".join(sorted(self.crews))
+        raise Refused(f"there is no agent {name[:64]!r}; there are {known}", reason="unknown-agent", code=UNKNOWN_AGENT)
+
+    async def drain(self) -> None:
+        """Take no more calls, let those on the line end, then end them properly."""
+        drain = self.settings.drain
+        done = await self.exchange.drain(drain.limit, grace=drain.grace)
+        log.info("drained", ended=done.ended, closed=done.closed, cancelled=done.cancelled)
+
+    def _crashed(self, call: Placed, error: BaseException) -> None:
+        kind = "call failed" if isinstance(error, ParlanceError) else "call failed by a fault of ours"
+        log.error(kind, call=call.id, agent=call.agent, error=repr(error), how=How.FAILED.value)

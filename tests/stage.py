@@ -1,0 +1,132 @@
+"""A stage for whole calls on the virtual clock: a fake line, ear, mind and voice around a real call.
+
+`Stage.play` runs a script: what the caller does and when. The trace is what tests assert on.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import trio
+
+from parlance.actors.listener.actor import ListenerActor
+from parlance.actors.listener.endpoint import Endpoint
+from parlance.actors.listener.fake import FakeEar
+from parlance.actors.media.actor import Bounds, MediaActor
+from parlance.actors.media.fake import FakeLine, FakeWire
+from parlance.actors.media.gate import Gate
+from parlance.actors.speaker.actor import SpeakerActor
+from parlance.actors.speaker.fake import FakeVoice
+from parlance.actors.thinker.actor import ThinkerActor
+from parlance.actors.thinker.fake import FakeMind
+from parlance.actors.thinker.history import History
+from parlance.codecs import mulaw
+from parlance.codecs.format import TELEPHONE
+from parlance.engine.agent import Agent
+from parlance.engine.call import Call
+from parlance.engine.metronome import Metronome
+from parlance.engine.trace import Record, TraceEvent
+
+E = TypeVar("E", bound=TraceEvent)
+
+
+def voice(seconds: float, *, level: int = 5000, pitch: float = 120.0) -> bytes:
+    """A vowel as µ-law: harmonics under two formants, which WebRTC's detector takes for speech."""
+    samples = array("h")
+    for n in range(int(seconds * 8000)):
+        t = n / 8000
+        wave = sum(
+            math.sin(2 * math.pi * pitch * k * t) / (1 + ((pitch * k - 600) / 300) ** 2)
+            + 0.5 * math.sin(2 * math.pi * pitch * k * t) / (1 + ((pitch * k - 1400) / 300) ** 2)
+            for k in range(1, 25)
+        )
+        samples.append(int(max(-32000, min(32000, level * wave / 2.5 * (0.8 + 0.2 * math.sin(2 * math.pi * 4 * t))))))
+    return mulaw.encode(samples.tobytes())
+
+
+VOICE = voice(4.0)
+
+
+def speech(seconds: float) -> bytes:
+    """`seconds` of somebody speaking, in whole frames."""
+    return VOICE[: round(seconds / 0.02) * 160] if seconds <= 4 else (VOICE * int(seconds / 4 + 1))[: round(seconds / 0.02) * 160]
+
+
+class Stage:
+    """One call with everything around it faked."""
+
+    def __init__(
+        self,
+        *,
+        ear: Iterable[str] = (),
+        mind: Iterable[str] = (),
+        agent: dict[str, Any] | None = None,
+        wire: FakeWire | None = None,
+        voice: FakeVoice | None = None,
+        prepared: Callable[[str], bytes | None] = lambda _: None,
+        bounds: Bounds = Bounds(),
+    ) -> None:
+        self.agent = Agent.model_validate({"name": "test", **(agent or {})})
+        self.wire = wire or FakeWire(TELEPHONE)
+        self.heard = bytearray()
+        """What the caller's ear had, from the call's start."""
+        self.line = FakeLine(self.wire.format, ear=lambda _, audio: self.heard.extend(audio))
+        self.ear = FakeEar(list(ear))
+        self.mind = FakeMind(list(mind))
+        self.voice = voice or FakeVoice()
+        self.metronome = Metronome()
+        self.records: list[Record] = []
+        self.call = Call("call-1", self.agent, carrier=self.wire.carrier)
+        self.call.trace.sinks.append(self.records.append)
+        pauses = self.agent.endpointing
+        listener = ListenerActor(
+            self.ear, self.wire.format, self.call, Endpoint(pauses.least, pauses.most),
+            transcript=self.agent.limits.transcript,
+        )
+        self.media = MediaActor(
+            self.wire, self.line, self.call, listener.feed, gate=Gate(self.wire.format), prepared=prepared, bounds=bounds
+        )
+        self.history = History()
+        thinker = ThinkerActor(self.mind, self.history, self.call)
+        self.call.attach(self.media, listener, thinker, SpeakerActor(self.voice, self.media))
+
+    async def play(self, *cues: tuple[float, Callable[[Stage], object]], until: float = 60.0) -> list[Record]:
+        """Run the call. Each cue is (seconds from the start, what happens then); at `until` the caller hangs up."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.metronome.run)
+            self.metronome.join(self.line)
+            self.metronome.join(self.call)
+            nursery.start_soon(self._direct, cues, until)
+            try:
+                await self.call.run()
+            finally:
+                nursery.cancel_scope.cancel()
+        return self.records
+
+    async def _direct(self, cues: tuple[tuple[float, Callable[[Stage], object]], ...], until: float) -> None:
+        start = trio.current_time()
+        for at, act in sorted(cues, key=lambda cue: cue[0]):
+            # Half a beat before the one it is for, so that the order of tasks cannot matter.
+            await trio.sleep_until(start + at - 0.01)
+            act(self)
+        await trio.sleep_until(start + until - 0.01)
+        self.line.tell("stop caller hung up")
+
+    def all(self, kind: type[E]) -> list[E]:
+        return [record.event for record in self.records if isinstance(record.event, kind)]
+
+    def at(self, kind: type[TraceEvent]) -> list[float]:
+        """When events of this kind happened."""
+        return [record.at for record in self.records if isinstance(record.event, kind)]
+
+
+def says(seconds: float) -> Callable[[Stage], object]:
+    """The caller speaks for this long: what the ear makes of it stands in the ear's script."""
+    return lambda stage: stage.line.say(speech(seconds))
+
+
+def tells(message: str) -> Callable[[Stage], object]:
+    return lambda stage: stage.line.tell(message)

@@ -1,0 +1,109 @@
+"""Conversations as data: each file of tests/scripts/ is a call and the trace it must leave, with its times.
+
+A script says what the ear hears, what the mind answers and what the caller does; `expect` is the whole trace, one
+line an event, seconds first. Everything but the carrier and the providers is real, on the virtual clock.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from stage import Stage, speech
+
+from parlance.actors.speaker.fake import FakeVoice
+from parlance.engine import trace as t
+
+SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.yaml"))
+
+
+def line(record: t.Record) -> str | None:
+    """A record as scripts write it; None for those that tests of their own look at."""
+    match record.event:
+        case t.StateChanged(line, caller, agent):
+            text = f"state {line} {caller} {agent}"
+        case t.CallerSaid(words, final, utterance):
+            text = f"{'said' if final else 'hears'} {utterance}: {words}"
+        case t.CallerUnheard(utterance):
+            text = f"unheard {utterance}"
+        case t.Murmured(words):
+            text = f"murmured: {words}"
+        case t.TurnBegan(turn, words, cue):
+            text = f"turn {turn}: {cue.upper() or words}"
+        case t.Spoken(turn, words):
+            text = f"speaks {turn}: {words}"
+        case t.Held(turn, after):
+            text = f"held {turn}, {after * 1000:.0f} ms after the voice"
+        case t.Resumed(turn):
+            text = f"resumed {turn}"
+        case t.TurnEnded(turn, outcome, reason, _, heard, seconds):
+            text = f"ended {turn} {outcome}{f' ({reason})' if reason else ''}, heard {seconds:.2f} s: {heard}"
+        case t.Acted(turn, act):
+            text = f"act {turn}: {act}"
+        case t.DigitPressed(digit):
+            text = f"digit {digit}"
+        case t.ChildFailed(child):
+            text = f"{child} failed"
+        case t.ChildRestarted(child):
+            text = f"{child} restarted"
+        case t.CallEnded(how, reason):
+            text = f"call {how}: {reason}"
+        case _:
+            return None
+    return f"{record.at:.2f} {text}"
+
+
+def act(cue: str) -> tuple[float, Any]:
+    """`2.0 says 1.2`, `3 presses 5`, `4 hangs up`, `5 vanishes` as a cue of the stage."""
+    at, verb, *rest = cue.split()
+    match verb:
+        case "says":
+            return float(at), lambda stage: stage.line.say(speech(float(rest[0])))
+        case "presses":
+            return float(at), lambda stage: stage.line.tell(f"digit {rest[0].strip(chr(34))}")
+        case "hangs":
+            return float(at), lambda stage: stage.line.tell("stop caller hung up")
+        case "vanishes":
+            return float(at), lambda stage: stage.line.vanish()
+    raise ValueError(f"no such cue: {cue}")
+
+
+def prepared(text: str) -> bytes:
+    """A tenth of a second of audio for every word."""
+    return b"\x80\x00" * 400 * len(text.split())
+
+
+async def perform(script: dict[str, Any]) -> list[str]:
+    stage = Stage(
+        ear=script.get("ear", ()),
+        mind=script.get("mind", ()),
+        agent=script.get("agent"),
+        voice=FakeVoice(**script.get("voice", {})),
+        prepared=prepared if script.get("prepared") else lambda _: None,
+    )
+    await stage.play(*map(act, script.get("caller") or ()), until=120)
+    return [text for text in map(line, stage.records) if text is not None]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+async def test_script(path: Path, autojump_clock: object) -> None:
+    script = yaml.safe_load(path.read_text())
+    assert await perform(script) == script["expect"]
+
+
+def test_every_script_says_what_it_shows() -> None:
+    assert len(SCRIPTS) >= 20
+    assert all(path.read_text().startswith("# ") for path in SCRIPTS)
+
+
+@functools.cache
+def _all_lines() -> str:
+    return "\n".join(path.read_text() for path in SCRIPTS)
+
+
+@pytest.mark.parametrize("state", ["idle", "thinking", "speaking", "held", "closing"])
+def test_somebody_hangs_up_in_every_state(state: str) -> None:
+    assert (Path(__file__).parent / "scripts" / f"hangup{state}.yaml").exists()
