@@ -5,14 +5,17 @@ speech providers; a second call on the line shows that nobody else is troubled.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import trio
 from stage import speech
@@ -187,6 +190,35 @@ async def test_an_unknown_agent_is_refused_with_1003_and_a_message() -> None:
         assert "receptionist" in said[-1]["message"]
         _, code, _ = await ending(await house.twilio("nobody"))
         assert code == 1003
+
+
+async def test_a_recording_browser_is_heard_and_answered_in_mp3() -> None:
+    """The profile's default form: WebM/Opus of a MediaRecorder in, MP3 out."""
+    recording = (Path(__file__).parent / "codecs" / "mediarecorder.webm").read_bytes()
+    async with server() as house:
+        socket = await house.browser("receptionist", query="")
+        played = b""
+        with trio.fail_after(10):
+            while (message := json.loads(await socket.get_message()))["type"] != "turn_ended":
+                if message["type"] == "audio_response":
+                    played += base64.b64decode(message["data"])
+                assert message["type"] not in ("clear", "mark")
+        decoded = sum(frame.samples for frame in av.open(io.BytesIO(played), format="mp3").decode(audio=0)) / 16000
+        assert message["heard_seconds"] <= decoded <= message["heard_seconds"] + 0.3
+        for at in range(0, len(recording), 2000):
+            chunk = base64.b64encode(recording[at : at + 2000]).decode()
+            await socket.send_message(json.dumps({"type": "audio_chunk", "data": chunk, "is_final": False}))
+        await socket.send_message('{"type":"end_session"}')
+        said, code, _ = await ending(socket)
+        assert (code, said[-1]["type"]) == (1000, "ended")
+        assert not any(message["type"] == "error" for message in said)
+
+        socket = await house.browser("receptionist", query="")
+        await socket.send_message('{"type":"audio_chunk","data":"bm8gd2VibSBhdCBhbGw=","is_final":true}')
+        with trio.fail_after(5):
+            while (message := json.loads(await socket.get_message()))["type"] != "error":
+                pass
+        assert "recording cannot be read" in message["message"]
 
 
 async def test_a_format_nobody_speaks_is_refused() -> None:

@@ -157,7 +157,8 @@ class MediaActor:
             return
         while (due := playout.due(now)) is not None:
             payload, mark = due
-            self._send(self._wire.audio(payload))
+            if (message := self._wire.audio(payload)) is not None:
+                self._send(message)
             if mark is not None and (request := self._wire.mark(mark)) is not None:
                 self._send(request)
             if self._audible != playout.turn:

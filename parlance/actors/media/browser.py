@@ -65,6 +65,7 @@ class Browser:
     carrier = "browser"
     marks = True
     batch = 0.04
+    coding = "pcm16"
 
     def __init__(self, agent: str, *, rate: int = 16000) -> None:
         self.agent = agent
@@ -91,12 +92,11 @@ class Browser:
         raise LineError(f"the type {shown(kind)} is unknown: audio_chunk, mark and end_session are not")
 
     def hello(self, call: str, agent: str) -> Sequence[Message]:
-        audio = {"encoding": "pcm16", "sample_rate": self.format.rate, "channels": 1, "frame_ms": FRAME_MS}
+        audio = {"encoding": self.coding, "sample_rate": self.format.rate, "channels": 1, "frame_ms": FRAME_MS}
         return (_text("connection_established", session_id=call, agent=agent, format=audio),)
 
-    def audio(self, payload: bytes) -> Message:
-        """A template, because `json.dumps` costs several times as much."""
-        return f'{{"type":"audio_response","data":"{b2a_base64(payload, newline=False).decode("ascii")}"}}'
+    def audio(self, payload: bytes) -> Message | None:
+        return response(payload)
 
     def mark(self, name: str) -> Message | None:
         return _text("mark", name=name)
@@ -161,6 +161,11 @@ class Browser:
             return ()
         self._status = status
         return (_text("status_update", status=status),)
+
+
+def response(audio: bytes) -> str:
+    """An `audio_response`. A template, because `json.dumps` costs several times as much."""
+    return f'{{"type":"audio_response","data":"{b2a_base64(audio, newline=False).decode("ascii")}"}}'
 
 
 def _text(kind: str, **content: Any) -> str:

@@ -69,8 +69,8 @@ class Wire(Protocol):
     def hello(self, call: str, agent: str) -> Sequence[Message]:
         """What to send when the call has been admitted."""
 
-    def audio(self, payload: bytes) -> Message:
-        """Audio in `format`, to be played after everything sent before."""
+    def audio(self, payload: bytes) -> Message | None:
+        """Audio in `format`, to be played after everything sent before; None if it waits for what follows."""
 
     def mark(self, name: str) -> Message | None:
         """A request to echo `name` when everything sent before it has been played; None without marks."""
