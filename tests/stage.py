@@ -56,7 +56,7 @@ def speech(seconds: float) -> bytes:
 
 
 class Stage:
-    """One call with everything around it faked."""
+    """One call with everything around it faked. `metronome`: one that runs already, for several calls at once."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Stage:
         voice: FakeVoice | None = None,
         prepared: Callable[[str], bytes | None] = lambda _: None,
         bounds: Bounds = Bounds(),
+        metronome: Metronome | None = None,
     ) -> None:
         self.agent = Agent.model_validate({"name": "test", **(agent or {})})
         self.wire = wire or FakeWire(TELEPHONE)
@@ -77,7 +78,8 @@ class Stage:
         self.ear = FakeEar(list(ear))
         self.mind = FakeMind(list(mind))
         self.voice = voice or FakeVoice()
-        self.metronome = Metronome()
+        self.metronome = metronome or Metronome()
+        self._shared = metronome is not None
         self.records: list[Record] = []
         self.call = Call("call-1", self.agent, carrier=self.wire.carrier)
         self.call.trace.sinks.append(self.records.append)
@@ -96,13 +98,16 @@ class Stage:
     async def play(self, *cues: tuple[float, Callable[[Stage], object]], until: float = 60.0) -> list[Record]:
         """Run the call. Each cue is (seconds from the start, what happens then); at `until` the caller hangs up."""
         async with trio.open_nursery() as nursery:
-            await nursery.start(self.metronome.run)
+            if not self._shared:
+                await nursery.start(self.metronome.run)
             self.metronome.join(self.line)
             self.metronome.join(self.call)
             nursery.start_soon(self._direct, cues, until)
             try:
                 await self.call.run()
             finally:
+                self.metronome.leave(self.line)
+                self.metronome.leave(self.call)
                 nursery.cancel_scope.cancel()
         return self.records
 
