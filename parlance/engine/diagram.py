@@ -1,4 +1,4 @@
-"""The state machine's tables as a picture: `python -m parlance.engine.diagram` prints Mermaid for the docs. Pure.
+"""The state machine's tables as a picture: `python -m parlance.engine.diagram` prints Mermaid for the docs.
 
 A test holds docs/architecture.md to what this prints, so that the picture cannot tell another story than the tables.
 """
