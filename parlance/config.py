@@ -55,11 +55,6 @@ class Media(Strict):
     """Audio sent ahead of the ear."""
 
 
-class Trace(Strict):
-    folder: Path | None = None
-    """Where each call's trace is written; nowhere when not set."""
-
-
 class Log(Strict):
     level: Literal["debug", "info", "warning", "error"] = "info"
     # `json` is a method of every pydantic model, so only the key can have that name.
@@ -85,7 +80,6 @@ class Settings(Strict):
     limits: Limits = Limits()
     drain: Drain = Drain()
     media: Media = Media()
-    trace: Trace = Trace()
     log: Log = Log()
 
 
@@ -241,6 +235,3 @@ def _anchor(tree: dict[str, Any], folder: Path) -> None:
     agents = tree.get("agents")
     if isinstance(agents, list):
         tree["agents"] = [folder / path if isinstance(path, str) else path for path in agents]
-    trace = tree.get("trace")
-    if isinstance(trace, dict) and isinstance(trace.get("folder"), str):
-        trace["folder"] = folder / trace["folder"]

@@ -31,7 +31,7 @@ def test_without_a_file_and_an_environment_everything_has_a_default(tmp_path: Pa
     assert (got.host, got.port, got.agents, got.default_agent) == ("127.0.0.1", 8080, (), "receptionist")
     assert (got.limits.calls, got.drain.limit, got.drain.grace) == (100, 30, 5)
     assert (got.media.hello, got.media.bad_messages, got.media.silence, got.media.lead) == (10, 10, 30, 0.2)
-    assert (got.trace.folder, got.log.level, got.log.as_json) == (None, "info", False)
+    assert (got.log.level, got.log.as_json) == ("info", False)
 
 
 def test_the_file_here_is_read_when_no_other_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -58,14 +58,12 @@ def test_paths_of_the_file_start_at_the_file_and_those_of_the_environment_here(
 ):
     folder = tmp_path / "etc"
     (folder / "agents").mkdir(parents=True)
-    file = write(folder, f'agents = ["agents", "{tmp_path}"]\n[trace]\nfolder = "traces"\n')
+    file = write(folder, f'agents = ["agents", "{tmp_path}"]\n')
     got = load(file, {})
     assert got.agents == (folder / "agents", tmp_path)
-    assert got.trace.folder == folder / "traces"
     monkeypatch.chdir(tmp_path)
-    got = load(file, {"PARLANCE_AGENTS": f"etc:{tmp_path}", "PARLANCE_TRACE__FOLDER": "out"})
+    got = load(file, {"PARLANCE_AGENTS": f"etc:{tmp_path}"})
     assert got.agents == (Path("etc"), tmp_path)
-    assert got.trace.folder == Path("out")
 
 
 def test_every_fault_is_in_one_message_with_its_file_and_line_or_its_variable(tmp_path: Path):
