@@ -5,8 +5,9 @@ The composition root together with `main`: it may import everything, and of the 
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,6 +19,7 @@ from parlance.actors.listener.endpoint import Endpoint
 from parlance.actors.media.actor import Bounds, MediaActor
 from parlance.actors.media.gate import Gate
 from parlance.actors.media.port import Socket, Started, Wire
+from parlance.actors.media.silero import Silero
 from parlance.actors.speaker.actor import SpeakerActor
 from parlance.actors.speaker.prepared import Prepared
 from parlance.actors.thinker.actor import ThinkerActor
@@ -25,8 +27,8 @@ from parlance.actors.thinker.history import History
 from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.call import Call
-from parlance.engine.errors import LineError, LineGone, Misconfigured, ParlanceError, Refused
-from parlance.engine.exchange import Exchange, Placed
+from parlance.engine.errors import LineError, LineGone, Misconfigured, ParlanceError, ProviderError, Refused
+from parlance.engine.exchange import AGAIN_LATER, Exchange, Placed
 from parlance.engine.message import How
 from parlance.engine.metronome import Metronome
 from parlance.engine.trace import Sink
@@ -35,8 +37,18 @@ from parlance.registry import Crew, Registry
 UNKNOWN_AGENT = 1003
 """The close code that users of the browser profile were promised for an agent that does not exist."""
 
+ON_THE_LINE = 1008
+"""The close code for a second socket of one call."""
+
 CLOSING = 2.0
 """Seconds for closing what is kept open to providers."""
+AGAIN = 5.0
+"""Seconds until a provider's own work that failed is begun again."""
+NUMBER = 64
+"""Characters kept of a caller's and a called number."""
+
+_NAME = re.compile(r"[!-~]{1,128}")
+"""What may be a call's id: it goes into every log line and record of the call."""
 
 log = structlog.get_logger()
 
@@ -56,6 +68,9 @@ class House:
         self.crews: dict[str, Crew] = {
             name: self.registry.crew(agent) for name, agent in self.agents.items() if only is None or name == only
         }
+        wanting = [crew for crew in self.crews.values() if crew.agent.interruption.second_opinion == "silero"]
+        # One for all calls: it is asked between two awaits, and remembers nothing from one candidate to the next.
+        self.silero = Silero() if wanting else None
         self.prepared = {name: Prepared() for name in self.crews}
         self.metronome = Metronome()
         self.exchange = Exchange(settings.limits.calls, crashed=self._crashed)
@@ -70,7 +85,7 @@ class House:
             await nursery.start(self.exchange.run)
             for provider in self.registry.shared.values():
                 if (run := getattr(provider, "run", None)) is not None:
-                    await nursery.start(run)
+                    await nursery.start(_kept, run)
             for crew in self.crews.values():
                 await self._prepare(crew)
             self.ready = True
@@ -109,12 +124,13 @@ class House:
         try:
             started = started or await self._hello(socket, wire)
             agent = self._agent(started.agent)
+            self._check(started)
             seat = self.exchange.admit(agent)
         except LineGone:
             return
         except (Refused, LineError) as error:
             log.info("call refused", carrier=wire.carrier, reason=str(error))
-            retry = isinstance(error, Refused) and error.reason != "unknown-agent"
+            retry = isinstance(error, Refused) and error.code not in (UNKNOWN_AGENT, ON_THE_LINE)
             code = error.reason if isinstance(error, Refused) else "bad_message"
             for message in wire.complaint(str(error), code=code.replace("-", "_"), retry=retry):
                 socket.send(message)
@@ -135,14 +151,14 @@ class House:
         crew, bounds = self.crews[agent.name], self.settings.media
         call = Call(
             started.call or secrets.token_hex(8), agent,
-            carrier=wire.carrier, caller=started.caller, called=started.called,
+            carrier=wire.carrier, caller=started.caller[:NUMBER], called=started.called[:NUMBER],
         )
         limits, pauses = agent.limits, agent.endpointing
         endpoint = Endpoint(pauses.least, pauses.most)
         listener = ListenerActor(crew.ear, wire.format, call, endpoint, transcript=limits.transcript)
         media = MediaActor(
             wire, socket, call, listener.feed,
-            gate=Gate(wire.format),
+            gate=Gate(wire.format, second=self.silero if agent.interruption.second_opinion == "silero" else None),
             names=(call.id, agent.name),
             prepared=partial(self.prepared[agent.name].get, line=wire.format),
             bounds=Bounds(faults=bounds.bad_messages, silence=bounds.silence, lead=bounds.lead),
@@ -167,7 +183,19 @@ class House:
         if name in self.crews:
             return self.agents[name]
         known = ", ".join(sorted(self.crews))
-        raise Refused(f"there is no agent {name[:64]!r}; there are {known}", reason="unknown-agent", code=UNKNOWN_AGENT)
+        told = f"there is no agent {name[:64]!r}; there are {known}"
+        raise self.exchange.refuse("unknown-agent", UNKNOWN_AGENT, told)
+
+    def _check(self, started: Started) -> None:
+        """Raises for a call that cannot be taken for reasons other than capacity."""
+        if not self.ready:
+            raise self.exchange.refuse("starting", AGAIN_LATER, "this server is starting: try again in a moment")
+        if not started.call:
+            return
+        if not _NAME.fullmatch(started.call):
+            raise LineError("the call's id must be 1 to 128 printable ASCII characters", fatal=True, code=1008)
+        if self.exchange.get(started.call) is not None:
+            raise self.exchange.refuse("duplicate", ON_THE_LINE, f"call {started.call} is on the line already")
 
     async def drain(self) -> None:
         """Take no more calls, let those on the line end, then end them properly."""
@@ -176,5 +204,37 @@ class House:
         log.info("drained", ended=done.ended, closed=done.closed, cancelled=done.cancelled)
 
     def _crashed(self, call: Placed, error: BaseException) -> None:
-        kind = "call failed" if isinstance(error, ParlanceError) else "call failed by a fault of ours"
-        log.error(kind, call=call.id, agent=call.agent, error=repr(error), how=How.FAILED.value)
+        ours = not isinstance(error, ParlanceError)
+        kind = "call failed by a fault of ours" if ours else "call failed"
+        trace = {"exc_info": error} if ours else {}
+        log.error(kind, call=call.id, agent=call.agent, error=repr(error), how=How.FAILED.value, **trace)
+
+
+class _Ready:
+    """A provider's `task_status`, over all its lives: it becomes ready once."""
+
+    def __init__(self, status: trio.TaskStatus[None]) -> None:
+        self._status = status
+        self.told = False
+
+    def started(self, value: None = None) -> None:
+        if not self.told:
+            self.told = True
+            self._status.started()
+
+
+async def _kept(
+    run: Callable[..., Awaitable[None]], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """A provider's own work, begun again when it fails: calls must not end because a spare worker did not start."""
+    ready = _Ready(task_status)
+    while True:
+        try:
+            await run(task_status=ready)
+        except ProviderError as error:
+            if not ready.told:
+                raise
+            log.error("a provider failed", error=str(error), again_in=AGAIN)
+            await trio.sleep(AGAIN)
+        else:
+            return

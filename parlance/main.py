@@ -14,7 +14,7 @@ import trio
 
 from parlance import config
 from parlance.actors.media.browser import Browser
-from parlance.actors.media.port import Socket, Started, Wire
+from parlance.actors.media.port import Started, Wire
 from parlance.actors.media.recorded import Recorded
 from parlance.actors.media.twilio import Twilio
 from parlance.actors.thinker import script
@@ -22,15 +22,12 @@ from parlance.agents import load as agents
 from parlance.codecs.errors import MissingCodec
 from parlance.config import Settings
 from parlance.engine.agent import Agent
-from parlance.engine.errors import LineError, Refused
+from parlance.engine.errors import LineError
 from parlance.house import House
 from parlance.http.app import Desk, create
 from parlance.http.gateway import Gateway, Route
 from parlance.http.serve import serve, watch_signals
 from parlance.registry import faults
-
-STARTING = 1013
-"""The close code for a call that comes before the house is ready: try again later."""
 
 log = structlog.get_logger()
 
@@ -69,13 +66,7 @@ async def run(
     house = House(chosen, known)
     stop = trio.Event()
     app = create(Desk(agents=offered(house), ready=house.refusal, statistics=lambda: statistics(house)))
-
-    async def take(socket: Socket, wire: Wire, started: Started | None) -> None:
-        if not house.ready:
-            raise Refused("this server is starting: try again in a moment", reason="starting", code=STARTING)
-        await house.take(socket, wire, started)
-
-    app.asgi_app = Gateway(app.asgi_app, take, routes(chosen.default_agent))  # type: ignore[method-assign]
+    app.asgi_app = Gateway(app.asgi_app, house.take, routes(chosen.default_agent))  # type: ignore[method-assign]
     async with trio.open_nursery() as nursery:
 
         async def watch(*, task_status: trio.TaskStatus[None]) -> None:
@@ -84,10 +75,6 @@ async def run(
             nursery.cancel_scope.cancel()
 
         async def close() -> None:
-            if not house.ready:
-                # Nobody is on the line yet, and what has begun to drain could not start.
-                nursery.cancel_scope.cancel()
-                return
             log.info("draining", calls=len(house.exchange.calls), limit=chosen.drain.limit)
             await house.drain()
             stop.set()

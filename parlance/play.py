@@ -5,10 +5,14 @@ It belongs to the composition root: it may import everything, and of the rooms n
 
 from __future__ import annotations
 
+import math
+import signal
 from collections.abc import Mapping
 from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import trio
 
 from parlance.actors.media.fake import FakeLine, FakeWire
@@ -16,6 +20,7 @@ from parlance.actors.media.port import Started
 from parlance.codecs import mulaw, wav
 from parlance.codecs.convert import convert
 from parlance.codecs.format import TELEPHONE, Format
+from parlance.codecs.resample import RATES
 from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Misconfigured
@@ -37,10 +42,22 @@ def load(path: Path) -> bytes:
     try:
         sound = wav.read(path)
     except wav.BadAudio as error:
-        raise Misconfigured(f"{path}: {error}") from None
-    except OSError as error:
-        raise Misconfigured(f"{path}: {error.strerror or error}") from None
+        raise Misconfigured(str(error)) from None
+    if sound.rate not in RATES:
+        return mulaw.encode(_resampled(sound))
     return convert(sound.samples, Format("pcm16", sound.rate), TELEPHONE)
+
+
+def _resampled(sound: wav.Sound) -> bytes:
+    """A rate that no stream here has (11.025 or 32 kHz), as PCM16 at the telephone's: all at once, by its spectrum."""
+    samples = np.frombuffer(sound.samples, np.int16)
+    length = math.ceil(len(samples) * TELEPHONE.rate / sound.rate)
+    # As much silence behind it as makes the ratio of the lengths that of the rates.
+    step = sound.rate // math.gcd(sound.rate, TELEPHONE.rate)
+    whole = -(-len(samples) // step) * step
+    ratio = Fraction(TELEPHONE.rate, sound.rate)
+    narrow = np.fft.irfft(np.fft.rfft(samples, whole), int(whole * ratio)) * float(ratio)
+    return np.clip(np.rint(narrow[:length]), -32768, 32767).astype(np.int16).tobytes()
 
 
 class Caller:
@@ -70,7 +87,8 @@ async def play(
 ) -> list[Record]:
     """One call of `recording` with agent `name`; leaves call.wav, transcript.txt and trace.jsonl in `out`.
 
-    Raises `Misconfigured`, before anything is written, for a recording or an agent that cannot be used.
+    Raises `Misconfigured`, before anything is written, for a recording or an agent that cannot be used; and
+    `SystemExit` with 128 + the signal if SIGINT or SIGTERM ended the call.
     """
     speech = await trio.to_thread.run_sync(load, recording)
     if name not in agents:
@@ -79,9 +97,11 @@ async def play(
     recorder = Recorder(out, date=now)
     caller = Caller(speech, recorder.tracks(TELEPHONE.rate))
     records: list[Record] = []
+    signals: list[int] = []
     house.sinks.extend((records.append, recorder, show))
     try:
         async with trio.open_nursery() as nursery:
+            await nursery.start(_watch, nursery.cancel_scope, signals)
             await nursery.start(house.run)
             with show:
                 nursery.start_soon(_refresh, show, recorder)
@@ -93,7 +113,17 @@ async def play(
         await recorder.close()
     if recorder.fault:
         raise Misconfigured(recorder.fault)
+    if signals:
+        raise SystemExit(128 + signals[0])
     return records
+
+
+async def _watch(scope: trio.CancelScope, signals: list[int], *, task_status: trio.TaskStatus[None]) -> None:
+    """Let a signal end the call here: a KeyboardInterrupt could strike in the middle of what keeps the recording."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as arrivals:
+        task_status.started()
+        signals.append(await anext(arrivals))
+        scope.cancel()
 
 
 async def _refresh(show: Show, recorder: Recorder) -> None:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from pydantic import ValidationError
+
 from parlance.actors.listener.port import Ear
 from parlance.actors.speaker.port import Voice
 from parlance.actors.thinker.port import Mind
 from parlance.engine.agent import Agent, Provider
 from parlance.engine.errors import Misconfigured
+from parlance.engine.faults import explain
 
 PROVIDERS = {
     "ear": {"sphinx": "parlance.actors.listener.sphinx", "rehearsal": "parlance.actors.listener.rehearsal"},
@@ -67,15 +70,30 @@ class Registry:
 
 
 def faults(agent: Agent) -> list[Fault]:
-    """Providers that do not exist, at the place in the agent's file that names them."""
+    """Providers that do not exist and settings they do not take, at the place in the agent's file."""
     found: list[Fault] = []
     for role, known in PROVIDERS.items():
-        kind = getattr(agent, role).kind
-        if kind not in known:
+        provider: Provider = getattr(agent, role)
+        kind = provider.kind
+        if kind in known:
+            found.extend(_settings(role, provider))
+        else:
             near = difflib.get_close_matches(kind, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
             found.append(((role,), f"there is no {role} {kind!r}: {hint}"))
     return found
+
+
+def _settings(role: str, provider: Provider) -> list[Fault]:
+    """What a provider's own settings say of these. The script mind's are checked with its script."""
+    wanted = getattr(_module(role, provider), "Settings", None)
+    if wanted is None:
+        return []
+    try:
+        wanted(**provider.settings)
+    except ValidationError as error:
+        return [((role, *where), text) for where, text in explain(error, wanted)]
+    return []
 
 
 def _module(role: str, provider: Provider) -> Any:

@@ -108,8 +108,10 @@ class _Page:
         try:
             agent = Agent.model_validate(data)
         except ValidationError as error:
-            for where, text in explain(error, Agent):
+            wrong = explain(error, Agent)
+            for where, text in wrong:
                 self._fault(where, text)
+            self._rest(data, {where[0] for where, _ in wrong if where}, checks)
             return None
         clean = not self.faults
         for check in checks:
@@ -117,6 +119,18 @@ class _Page:
                 self._fault(where, text)
                 clean = False
         return agent if clean else None
+
+    def _rest(self, data: dict[str, Any], wrong: set[str | int], checks: Sequence[Check]) -> None:
+        """What the checks find in the settings that can be read: one message is to name every fault."""
+        rest = {key: value for key, value in data.items() if key not in wrong}
+        try:
+            agent = Agent.model_validate({"name": "unnamed", **rest})
+        except ValidationError:
+            return
+        for check in checks:
+            for where, text in check(agent):
+                if where and where[0] in rest:
+                    self._fault(where, text)
 
     def place(self, where: Where) -> str:
         """`file:line` of the key or item at `where`, or of the nearest thing around it that is in the file."""

@@ -5,7 +5,7 @@ Every default here is one a person can live with: an agent is complete with a na
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -60,6 +60,8 @@ class Interruption(Strict):
     hold_most: Annotated[float, Field(ge=0.1, le=10)] = 2.0
     words: Annotated[int, Field(ge=1, le=10)] = 1
     murmurs: tuple[str, ...] = tuple("uh huh uh-huh mm mhm hm hmm ah oh okay ok yeah right".split())
+    second_opinion: Literal["none", "silero"] = "none"
+    """Who has to agree with the gate that a sound is speech: it is asked about each sound that may begin some."""
 
 
 class Limits(Strict):

@@ -7,7 +7,7 @@ which the metronome calls: no call has a timer of its own.
 
 from __future__ import annotations
 
-import re
+import logging
 from collections import deque
 
 import trio
@@ -16,11 +16,15 @@ from parlance.engine import message as m
 from parlance.engine import trace as t
 from parlance.engine.agent import Agent
 from parlance.engine.child import Budget, Child, Report, Restart
+from parlance.engine.errors import ParlanceError, inner, plain
+from parlance.engine.murmur import Murmurs
 from parlance.engine.roles import Listener, Media, Speaker, Thinker
 from parlance.engine.state import Agent as AgentState
-from parlance.engine.state import Line, Rules, State, deadline, greet, step
+from parlance.engine.state import Caller, Line, Rules, State, deadline, greet, step
 from parlance.engine.supervisor import Supervisor
 from parlance.engine.turn import Turn
+
+log = logging.getLogger(__name__)
 
 ANSWER_LIMIT = 10.0
 """Seconds a call may ring before its media is ready."""
@@ -38,15 +42,16 @@ class Call:
         self.rules = Rules(prompts=agent.limits.prompts, interruptible=agent.interruption.enabled)
         self.trace = t.Trace(self.clock)
         self.turn: Turn | None = None
-        self.ended = trio.Event()
         self._epoch: float | None = None
         self._since = {"line": 0.0, "caller": 0.0, "agent": 0.0}
+        self._replying = 0.0
         self._deadline: float | None = None
         self._pending: deque[m.Event] = deque()
         self._stepping = False
         self._began = 0.0
+        self._voice = False
         self._heard = (0.0, 0.0, 0.0)
-        self._murmurs = frozenset(agent.interruption.murmurs)
+        self._murmurs = Murmurs(agent.interruption.murmurs)
         self._scope = trio.CancelScope()
         self._fault: Exception | None = None
 
@@ -61,6 +66,7 @@ class Call:
         self._epoch = trio.current_time()
         self.trace.emit(t.CallStarted(self.id, self.agent, self.carrier, self.caller, self.called))
         self._rearm()
+        self._work_off()
         children = (
             Child("media", self.media.run, Restart.TEMPORARY, grace=1.5, significant=True),
             Child("listener", self.listener.run, Restart.TRANSIENT),
@@ -72,9 +78,8 @@ class Call:
             with self._scope:
                 await supervisor.run(task_status=task_status)
         finally:
-            self.happen(m.Gone("cancelled" if self._fault is None else f"fault: {self._fault}", m.How.FAILED))
+            self._cut_off()
             self.trace.emit(t.CallEnded(self.state.how.value, self.state.reason))
-            self.ended.set()
         if self._fault is not None:
             raise self._fault
 
@@ -97,7 +102,7 @@ class Call:
         if self._deadline is not None and now >= self._deadline:
             self.happen(m.Expired())
         elif now >= self.profile.limits.call and self.state.line is Line.OPEN:
-            self.close(m.How.COMPLETED, "time limit", self.profile.lines.closing)
+            self.close(m.How.COMPLETED, "time limit", self.profile.lines.closing or None)
 
     def fail(self, error: Exception) -> None:
         """A fault of our own in the frame path: this call ends, no other one."""
@@ -109,8 +114,12 @@ class Call:
         self.happen(m.Close(how, reason, words))
 
     def drain(self) -> None:
-        """End the call because the house closes: with the agent's closing line."""
-        self.close(m.How.COMPLETED, "drained", self.profile.lines.closing)
+        """End the call because the house closes: with the agent's closing line, or at once where it has none."""
+        self.close(m.How.COMPLETED, "drained", self.profile.lines.closing or None)
+
+    def _cut_off(self) -> None:
+        """Nothing, if the call has ended in order."""
+        self.happen(m.Gone("cancelled" if self._fault is None else f"fault: {plain(self._fault)}", m.How.FAILED))
 
     # -------------------------------------------------------------------------- what the actors tell
 
@@ -118,12 +127,13 @@ class Call:
         self.trace.emit(event)
 
     def voice_began(self, at: float) -> None:
-        self._began = at
+        self._began, self._voice = at, True
         self.trace.emit(t.CallerBegan(at))
         self.happen(m.VoiceBegan(at))
         self.listener.began(at)
 
     def voice_ended(self, at: float) -> None:
+        self._voice = False
         self.trace.emit(t.CallerStopped(at))
         self.happen(m.VoiceEnded(at))
         self.listener.ended(at)
@@ -132,14 +142,18 @@ class Call:
         self.trace.emit(t.CallerSaid(text, False, utterance))
         if self._interrupts(text):
             self.happen(m.Words(text))
+            if self._voice and self.state.caller is Caller.QUIET:
+                # A sound that had gone on for too long to hold the agent: it is speech after all.
+                self.happen(m.VoiceBegan(self._began))
 
     def said(self, text: str, utterance: int, *, stopped: float, decided: float) -> None:
         self.trace.emit(t.CallerSaid(text, True, utterance))
-        if not self._interrupts(text):
-            self.trace.emit(t.Murmured(text))
-            return
         self._heard = (stopped, decided, self.clock())
-        self.happen(m.Said(text))
+        if self._interrupts(text):
+            self.happen(m.Said(text))
+        else:
+            self.trace.emit(t.Murmured(text))
+            self._murmurs.keep(text, self._began)
 
     def unheard(self, utterance: int, *, seconds: float) -> None:
         self.trace.emit(t.CallerUnheard(utterance))
@@ -160,16 +174,17 @@ class Call:
         """Whether these words may end a reply that the caller is hearing. Without one, all words count."""
         if self.state.agent not in (AgentState.SPEAKING, AgentState.HELD) or not self.state.audible:
             return True
-        words = [w for w in re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text.lower()) if w not in self._murmurs]
-        return len(words) >= self.profile.interruption.words
+        return self._murmurs.others(text) >= self.profile.interruption.words
 
     # ---------------------------------------------------------------------------- events and actions
 
     def happen(self, event: m.Event) -> None:
-        """Work off `event`, and whatever events come of it, in order."""
+        """Work off `event`, and whatever events come of it, in order. Before `run`, events wait for it."""
         self._pending.append(event)
-        if self._stepping:
-            return
+        if not self._stepping and self._epoch is not None:
+            self._work_off()
+
+    def _work_off(self) -> None:
         self._stepping = True
         try:
             while self._pending:
@@ -185,6 +200,8 @@ class Call:
                 self._since[machine] = now
         if before.turn != state.turn:
             self._since["agent"] = now
+        if (before.turn, before.audible) != (state.turn, state.audible):
+            self._replying = now
         if (before.line, before.caller, before.agent) != (state.line, state.caller, state.agent):
             self.trace.emit(t.StateChanged(state.line.value, state.caller.value, state.agent.value))
         for action in actions:
@@ -195,12 +212,9 @@ class Call:
 
     def _rearm(self) -> None:
         """The deadline of the present joint state; it dies with the state."""
-        bound = deadline(self.state)
-        if bound is None:
-            self._deadline = None
-            return
-        limit, machines = bound
-        self._deadline = max(self._since[machine] for machine in machines) + self._limit(limit)
+        limit, machines = deadline(self.state) or ("", ())
+        since = max((self._since[machine] for machine in machines), default=0.0)
+        self._deadline = since + self._limit(limit) if limit else None
 
     def _limit(self, name: str) -> float:
         if self.state.line is Line.RINGING:
@@ -216,6 +230,7 @@ class Call:
                 self.media.hold()
                 self.trace.emit(t.Held(self.state.turn, self.clock() - self._began))
             case m.Release():
+                self._since["agent"] = self._replying
                 self.media.release()
                 self.trace.emit(t.Resumed(self.state.turn))
             case m.Finish():
@@ -237,13 +252,16 @@ class Call:
 
     def _begin(self, action: m.Begin) -> None:
         if action.cue is not None:
-            text = self.profile.greeting if action.cue is m.Cue.GREETING else getattr(self.profile.lines, action.cue.value)
+            lines = self.profile.lines
+            text = self.profile.greeting if action.cue is m.Cue.GREETING else getattr(lines, action.cue.value)
             self._speak(self._turn(action.turn, cue=action.cue, text=text))
             return
-        turn = self._turn(action.turn, words=action.words or "")
+        words = action.words or (self.turn.words if self.turn is not None else "")
+        turn = self._turn(action.turn, words=words)
         stopped, decided, now = self._heard
         turn.times = t.TurnTimed(turn.number, caller_stopped=stopped, end_of_turn=decided, transcript=now)
-        self.thinker.said(turn.words)
+        if action.words:
+            self.thinker.said(action.words)
         self.thinker.think(turn)
         self.speaker.speak(turn)
 
@@ -268,12 +286,12 @@ class Call:
         self.thinker.commit(heard.text, heard.complete and action.outcome is m.Outcome.PLAYED)
         if turn.times.first_frame is None:
             self.trace.emit(turn.times)
-        self.trace.emit(
-            t.TurnEnded(
-                turn.number, action.outcome.value, action.reason, " ".join(turn.said), heard.text, round(heard.seconds, 3)
-            )
-        )
+        said, seconds = " ".join(turn.said), round(heard.seconds, 3)
+        self.trace.emit(t.TurnEnded(turn.number, action.outcome.value, action.reason, said, heard.text, seconds))
         turn.end(action.outcome)
+        murmured = self._murmurs.answer(self.clock())
+        if murmured and action.outcome is m.Outcome.PLAYED:
+            self.happen(m.Said(murmured))
 
     def _turn_gone(self, turn: Turn) -> None:
         self.trace.emit(t.TurnGone(turn.number, self.clock() - (turn.ended_at or 0.0)))
@@ -283,12 +301,19 @@ class Call:
     def _reported(self, report: Report) -> None:
         name = report.child.name
         if report.what == "failed":
-            self.trace.emit(t.ChildFailed(name, str(report.error)))
+            error = inner(report.error)
+            if not isinstance(error, ParlanceError):
+                # The trace has no room for where in our code it was.
+                log.error("call %r: the %s failed by a fault of ours", self.id, name, exc_info=report.error)
+            self.trace.emit(t.ChildFailed(name, plain(error)))
             if name == "media":
-                self.happen(m.Gone(f"media failed: {report.error}", m.How.FAILED))
+                self.happen(m.Gone(f"media failed: {plain(error)}", m.How.FAILED))
         elif report.what == "restarted":
             self.trace.emit(t.ChildRestarted(name))
+        elif report.what == "stopped":
+            # Media is told to stop last: by then the call has its reason, which media tells the other side.
+            self._cut_off()
 
     def _exhausted(self, child: Child, error: BaseException | None) -> None:
         """Past the budget the call does not just drop: the caller is told, and the record says why."""
-        self.close(m.How.FAILED, f"{child.name} failed too often: {error}", "")
+        self.close(m.How.FAILED, f"{child.name} failed too often: {plain(error)}", "")

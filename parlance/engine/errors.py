@@ -87,3 +87,16 @@ class Exhausted(ParlanceError):
 
 class Full(ParlanceError):
     """A mailbox that must never fill up is full: a bug in whoever fills it or does not empty it."""
+
+
+def inner(error: BaseException | None) -> BaseException | None:
+    """The error itself: nurseries wrap what their tasks raise in groups. Of several, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def plain(error: BaseException | None) -> str:
+    """An error in its own words, or its name where it has none."""
+    error = inner(error)
+    return str(error) or type(error).__name__

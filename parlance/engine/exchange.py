@@ -132,13 +132,17 @@ class Exchange:
         self._seats: Counter[str] = Counter()
         self._taken = self._peak = self._admitted = self._ended = self._crashes = 0
         self._refused: Counter[str] = Counter()
-        self._draining = self._closing = False
+        self._draining = self._closing = self._ran = False
         self._freed = trio.lowlevel.ParkingLot()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep calls until cancelled; then cancel them all, wait for them, and take no more, ever."""
-        if self._nursery is not None or self._closing:
+        """Keep calls until cancelled; then cancel them all, wait for them, and take no more, ever.
+
+        One that was drained before it ran, by a program told to end while it starts, runs and takes none.
+        """
+        if self._ran:
             raise RuntimeError("this exchange runs already, or was closed: make a new one")
+        self._ran = True
         try:
             async with trio.open_nursery() as self._nursery:
                 try:
@@ -158,11 +162,11 @@ class Exchange:
         """
         name, limit = agent.name, agent.limits.calls
         if self._draining:
-            raise self._refuse("draining", SERVICE_RESTART, "no more calls are taken: this server is going down")
+            raise self.refuse("draining", SERVICE_RESTART, "no more calls are taken: this server is going down")
         if self._taken >= self._total:
-            raise self._refuse("full", AGAIN_LATER, f"all {self._total} lines are taken: try again later")
+            raise self.refuse("full", AGAIN_LATER, f"all {self._total} lines are taken: try again later")
         if self._seats[name] >= limit:
-            raise self._refuse("agent-full", AGAIN_LATER, f"agent {name} has its {limit} calls: try again later")
+            raise self.refuse("agent-full", AGAIN_LATER, f"agent {name} has its {limit} calls: try again later")
         self._admitted += 1
         self._seats[name] += 1
         self._taken += 1
@@ -180,7 +184,7 @@ class Exchange:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._closing:
             seat.release()
-            raise self._refuse("draining", SERVICE_RESTART, "no call can begin now: this server is going down")
+            raise self.refuse("draining", SERVICE_RESTART, "no call can begin now: this server is going down")
         if self._nursery is None:
             raise RuntimeError("no call can be placed before the exchange runs")
         if call.id in self._calls:
@@ -286,6 +290,7 @@ class Exchange:
             del self._seats[name]
         self._freed.unpark_all()
 
-    def _refuse(self, reason: str, code: int, message: str) -> Refused:
+    def refuse(self, reason: str, code: int, message: str) -> Refused:
+        """The error to raise for a call that is not taken, counted under `reason`: also for reasons of others."""
         self._refused[reason] += 1
         return Refused(message, reason=reason, code=code)

@@ -142,7 +142,7 @@ class Cue(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Begin turn `turn`: an answer to the caller's `words`, or the agent's `cue`."""
+    """Begin turn `turn`: the agent's `cue`, or an answer to the caller's `words` (empty: to those said before)."""
 
     turn: int
     words: str | None = None

@@ -67,6 +67,8 @@ class State:
     """How many replies, in a row, have failed."""
     waiting: str = ""
     """Words said while the reply may not be interrupted: they are answered next."""
+    owed: bool = False
+    """An answer was superseded before a sound of it was heard, and none has been begun since."""
     how: m.How = m.How.COMPLETED
     reason: str = ""
 
@@ -120,7 +122,9 @@ DEADLINES: dict[tuple[Line, Caller, Agent], tuple[str, tuple[str, ...]]] = {
     for caller in Caller
     for agent in Agent
 }
-"""The limit that bounds each joint state, and the machines since whose last change it counts."""
+"""The limit that bounds each joint state, and the machines since whose last change it counts. A hold that is released
+was no change: the agent is where it was, and since then, or a caller who coughs could put a reply's limits off for
+ever."""
 
 
 def deadline(state: State) -> tuple[str, tuple[str, ...]] | None:
@@ -188,8 +192,8 @@ def _open(state: State, event: m.Event, rules: Rules) -> Steps:
 
 def _begin(state: State, *, words: str | None = None, cue: m.Cue | None = None, parting: bool = False) -> Steps:
     turn = state.turn + 1
-    state = replace(state, agent=Agent.THINKING, turn=turn, audible=False, cue=cue, parting=parting, waiting="")
-    return state, (m.Begin(turn, words, cue),)
+    state = replace(state, agent=Agent.THINKING, turn=turn, audible=False, cue=cue, parting=parting, owed=False)
+    return state if cue is not None else replace(state, waiting=""), (m.Begin(turn, words, cue),)
 
 
 def _answer(state: State, event: m.Event, _: Rules) -> Steps:
@@ -199,7 +203,8 @@ def _answer(state: State, event: m.Event, _: Rules) -> Steps:
 
 def _interrupt(state: State, _event: m.Event, _rules: Rules) -> Steps:
     outcome = m.Outcome.INTERRUPTED if state.audible else m.Outcome.SUPERSEDED
-    return replace(state, parting=False), (m.Finish(state.turn, outcome, "barge-in"),)
+    owed = not state.audible and state.cue is None
+    return replace(state, parting=False, owed=owed), (m.Finish(state.turn, outcome, "barge-in"),)
 
 
 def _finish(state: State, _event: m.Event, _rules: Rules) -> Steps:
@@ -234,7 +239,10 @@ def _release(state: State, _event: m.Event, _rules: Rules) -> Steps:
 
 
 def _pardon(state: State, event: m.Event, rules: Rules) -> Steps:
+    """No words after all: what was asked before is still to be answered; else a long sound deserves a question."""
     assert isinstance(event, m.Unheard)
+    if state.owed:
+        return _begin(state, words="")
     if event.seconds < rules.pardon:
         return state, ()
     return _prompt(state, rules, m.Cue.PARDON)
@@ -287,5 +295,5 @@ def _close(state: State, event: m.Close) -> Steps:
 def _closed(state: State, how: m.How, reason: str, outcome: m.Outcome) -> Steps:
     why = "" if outcome is m.Outcome.PLAYED else reason
     done = (m.Finish(state.turn, outcome, why),) if state.agent is not Agent.IDLE else ()
-    state = replace(state, line=Line.CLOSED, caller=Caller.QUIET, agent=Agent.IDLE, how=how, reason=reason, parting=False)
-    return state, (*done, m.End(how, reason))
+    state = replace(state, line=Line.CLOSED, caller=Caller.QUIET, agent=Agent.IDLE, parting=False)
+    return replace(state, how=how, reason=reason), (*done, m.End(how, reason))

@@ -27,6 +27,8 @@ import trio
 from parlance.engine.child import Budget, Child, Report, Restart, What
 from parlance.engine.errors import Exhausted
 
+USUAL = Budget()
+
 
 @dataclass(frozen=True, slots=True)
 class SupervisorStatistics:
@@ -77,7 +79,7 @@ class Supervisor:
     def __init__(
         self,
         children: Sequence[Child],
-        budget: Budget = Budget(),
+        budget: Budget = USUAL,
         *,
         report: Callable[[Report], None] | None = None,
         exhausted: Callable[[Child, BaseException | None], None] | None = None,

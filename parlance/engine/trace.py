@@ -6,6 +6,7 @@ plain functions, called at once and in order: a sink must not wait and must not 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -213,9 +214,20 @@ class Trace:
     clock: Callable[[], float]
     sinks: list[Sink] = field(default_factory=list)
     count: int = 0
+    _untold: deque[Record] = field(default_factory=deque)
+    _telling: bool = False
 
     def emit(self, event: TraceEvent) -> None:
+        """Tell all sinks. What a sink itself causes is told after what it was told, to each of them in order."""
         self.count += 1
-        record = Record(self.count, self.clock(), event)
-        for sink in self.sinks:
-            sink(record)
+        self._untold.append(Record(self.count, self.clock(), event))
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._untold:
+                record = self._untold.popleft()
+                for sink in self.sinks:
+                    sink(record)
+        finally:
+            self._telling = False

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from parlance import registry
 from parlance.actors.thinker import script
 from parlance.agents.load import load, shipped
 from parlance.engine.errors import Misconfigured
@@ -153,3 +154,10 @@ def test_any_bytes_are_told_with_the_file_and_construct_nothing(tmp_path, data, 
 
 def test_what_ships_has_no_fault():
     assert shipped(checks=(script.faults,))
+
+
+def test_a_fault_in_one_place_hides_none_in_another(tmp_path):
+    file = write(tmp_path, "name: shop\ngreting: hi\near: sphynx\nvoice: {kind: espeak, rate: loud}\nlimits: {calls: many}\n")
+    with pytest.raises(Misconfigured) as caught:
+        load([file], checks=(registry.faults,))
+    assert sorted(line.split(":")[1] for line in str(caught.value).split("\n")) == ["2", "3", "4", "5"]
