@@ -62,9 +62,9 @@ async def converse(seconds: float, metronome: Metronome | None = None) -> Stage:
 
 
 def engine(seconds: float) -> dict[str, Any]:
-    begin = time.process_time()  # noqa: TID251  the figure is CPU time
+    begin = time.process_time()
     stage = trio.run(converse, seconds)
-    used = time.process_time() - begin  # noqa: TID251
+    used = time.process_time() - begin
     return {"seconds": seconds, "turns": len(stage.all(t.TurnEnded)), "core": round(used / seconds, 5), "limit": 0.005}
 
 
@@ -76,13 +76,13 @@ def timer(seconds: float) -> dict[str, Any]:
         for beat in range(int(seconds / 0.02)):
             await trio.sleep_until(begin + beat * 0.02)
 
-    begin = time.process_time()  # noqa: TID251
+    begin = time.process_time()
     trio.run(wake)
-    return {"seconds": seconds, "core": round((time.process_time() - begin) / seconds, 5)}  # noqa: TID251
+    return {"seconds": seconds, "core": round((time.process_time() - begin) / seconds, 5)}
 
 
 def further(seconds: float, calls: int = 20) -> dict[str, Any]:
-    """What one more call costs in a process that has calls: `calls` of them on one metronome, divided by their number."""
+    """What one more call costs in a process that has calls: `calls` on one metronome, divided by their number."""
 
     async def crowd() -> None:
         metronome = Metronome()
@@ -93,16 +93,16 @@ def further(seconds: float, calls: int = 20) -> dict[str, Any]:
                     all_calls.start_soon(converse, seconds, metronome)
             nursery.cancel_scope.cancel()
 
-    begin = time.process_time()  # noqa: TID251
+    begin = time.process_time()
     trio.run(crowd)
-    used = time.process_time() - begin  # noqa: TID251
+    used = time.process_time() - begin
     return {"calls": calls, "seconds": seconds, "core_per_call": round(used / seconds / calls, 5), "limit": 0.005}
 
 
 def virtual() -> dict[str, Any]:
-    begin = time.process_time()  # noqa: TID251
+    begin = time.process_time()
     stage = trio.run(converse, 300.0, clock=trio.testing.MockClock(autojump_threshold=0))
-    used = time.process_time() - begin  # noqa: TID251
+    used = time.process_time() - begin
     return {"seconds": 300, "turns": len(stage.all(t.TurnEnded)), "cpu": round(used, 3), "limit": 1.0}
 
 
@@ -155,7 +155,12 @@ def onsets(quick: bool) -> dict[str, Any]:
         for speech in utterances(gain)
         for shift in shifts
     ]
-    return {"barge-ins": len(took), "median_ms": round(median(took), 1), "worst_ms": round(max(took), 1), "limits_ms": [80, 120]}
+    return {
+        "barge-ins": len(took),
+        "median_ms": round(median(took), 1),
+        "worst_ms": round(max(took), 1),
+        "limits_ms": [80, 120],
+    }
 
 
 def gone(quick: bool) -> dict[str, Any]:
@@ -174,8 +179,11 @@ def gone(quick: bool) -> dict[str, Any]:
 
     took = sorted(trio.run(crowd))
     return {
-        "cancellations": len(took), "median_ms": round(median(took), 3), "p99_ms": round(took[int(len(took) * 0.99)], 3),
-        "worst_ms": round(took[-1], 3), "limit_ms": 5,
+        "cancellations": len(took),
+        "median_ms": round(median(took), 3),
+        "p99_ms": round(took[int(len(took) * 0.99)], 3),
+        "worst_ms": round(took[-1], 3),
+        "limit_ms": 5,
     }
 
 

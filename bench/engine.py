@@ -16,11 +16,10 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from parlance.engine.agent import Agent, Limits
+from parlance.engine.child import Child
 from parlance.engine.exchange import Exchange, Placed
 from parlance.engine.mailbox import Mailbox, Policy
-from parlance.engine.message import How
 from parlance.engine.metronome import Metronome
-from parlance.engine.child import Child
 from parlance.engine.supervisor import Supervisor
 
 ROUNDS = 7

@@ -20,7 +20,11 @@ from parlance.codecs.format import FRAME_MS, Format
 ROUNDS = 7
 SECONDS = 10
 LINES = (
-    Format("mulaw", 8000), Format("alaw", 8000), Format("pcm16", 8000), Format("pcm16", 16000), Format("pcm16", 24000),
+    Format("mulaw", 8000),
+    Format("alaw", 8000),
+    Format("pcm16", 8000),
+    Format("pcm16", 16000),
+    Format("pcm16", 24000),
 )
 
 

@@ -23,9 +23,14 @@ from parlance.terminal.live import Show
 from parlance.terminal.waterfall import rows, summary
 
 app = typer.Typer(
-    help="A call engine for AI phone agents.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="A call engine for AI phone agents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings (TOML). Default: parlance.toml, if there is one.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Settings (TOML). Default: parlance.toml, if there is one.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of text.")]
 
 
@@ -55,7 +60,9 @@ def call(
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 lets the system choose.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 lets the system choose.")
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Take calls: carriers on their media paths, people on the page at /."""
@@ -76,8 +83,13 @@ def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
     _, known = house.settings(config)
     facts = [
         {
-            "name": agent.name, "title": agent.title, "ear": agent.ear.kind, "mind": agent.mind.kind,
-            "voice": agent.voice.kind, "calls": agent.limits.calls, "greeting": agent.greeting,
+            "name": agent.name,
+            "title": agent.title,
+            "ear": agent.ear.kind,
+            "mind": agent.mind.kind,
+            "voice": agent.voice.kind,
+            "calls": agent.limits.calls,
+            "greeting": agent.greeting,
         }
         for agent in known.values()
     ]

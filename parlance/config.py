@@ -40,7 +40,7 @@ class Limits(Strict):
 class Drain(Strict):
     limit: Seconds = 30.0
     """How long calls may go on after the program was asked to stop."""
-    grace: Seconds = 5.0
+    grace: Seconds = 10.0
     """How long their last words may take after that."""
 
 

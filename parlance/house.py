@@ -24,6 +24,7 @@ from parlance.actors.speaker.actor import SpeakerActor
 from parlance.actors.speaker.prepared import Prepared
 from parlance.actors.thinker.actor import ThinkerActor
 from parlance.actors.thinker.history import History
+from parlance.codecs.format import TELEPHONE, Format
 from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.call import Call
@@ -50,6 +51,9 @@ NUMBER = 64
 _NAME = re.compile(r"[!-~]{1,128}")
 """What may be a call's id: it goes into every log line and record of the call."""
 
+LINES = (TELEPHONE, Format("pcm16", 16000))
+"""The formats that callers come with: telephones and browsers."""
+
 log = structlog.get_logger()
 
 
@@ -61,9 +65,8 @@ class House:
         self.settings = settings
         self.agents = dict(agents)
         if settings.default_agent not in self.agents:
-            raise Misconfigured(
-                f"default_agent is {settings.default_agent!r}, but there is no such agent: {', '.join(sorted(self.agents))}"
-            )
+            known = ", ".join(sorted(self.agents))
+            raise Misconfigured(f"default_agent: there is no agent {settings.default_agent!r}; there are {known}")
         self.registry = Registry()
         self.crews: dict[str, Crew] = {
             name: self.registry.crew(agent) for name, agent in self.agents.items() if only is None or name == only
@@ -105,7 +108,7 @@ class House:
     async def _prepare(self, crew: Crew) -> None:
         lines = crew.agent.lines
         texts = (crew.agent.greeting, *(str(text) for _, text in lines))
-        for fault in await self.prepared[crew.agent.name].prepare(crew.voice, texts):
+        for fault in await self.prepared[crew.agent.name].prepare(crew.voice, texts, LINES):
             log.warning("a line could not be prepared", agent=crew.agent.name, error=str(fault))
 
     def refusal(self) -> str | None:
@@ -150,21 +153,27 @@ class House:
         """A call with its four actors, ready to run."""
         crew, bounds = self.crews[agent.name], self.settings.media
         call = Call(
-            started.call or secrets.token_hex(8), agent,
-            carrier=wire.carrier, caller=started.caller[:NUMBER], called=started.called[:NUMBER],
+            started.call or secrets.token_hex(8),
+            agent,
+            carrier=wire.carrier,
+            caller=started.caller[:NUMBER],
+            called=started.called[:NUMBER],
         )
         limits, pauses = agent.limits, agent.endpointing
         endpoint = Endpoint(pauses.least, pauses.most)
         listener = ListenerActor(crew.ear, wire.format, call, endpoint, transcript=limits.transcript)
         media = MediaActor(
-            wire, socket, call, listener.feed,
+            wire,
+            socket,
+            call,
+            listener.feed,
             gate=Gate(wire.format, second=self.silero if agent.interruption.second_opinion == "silero" else None),
             names=(call.id, agent.name),
             prepared=partial(self.prepared[agent.name].get, line=wire.format),
             bounds=Bounds(faults=bounds.bad_messages, silence=bounds.silence, lead=bounds.lead),
         )
         thinker = ThinkerActor(crew.mind(), History(), call)
-        call.attach(media, listener, thinker, SpeakerActor(crew.voice, media))
+        call.attach(media, listener, thinker, SpeakerActor(crew.voice, media, call))
         call.trace.sinks.extend((media.announce, *self.sinks))
         return call
 

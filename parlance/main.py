@@ -26,6 +26,7 @@ from parlance.engine.errors import LineError
 from parlance.house import House
 from parlance.http.app import Desk, create
 from parlance.http.gateway import Gateway, Route
+from parlance.http.mend import App
 from parlance.http.serve import serve, watch_signals
 from parlance.registry import faults
 
@@ -89,11 +90,16 @@ async def run(
 
 
 async def _front(
-    app: object, chosen: Settings, stop: trio.Event, scope: trio.CancelScope, *, task_status: trio.TaskStatus[int]
+    app: App, chosen: Settings, stop: trio.Event, scope: trio.CancelScope, *, task_status: trio.TaskStatus[int]
 ) -> None:
     """The front door; when it has closed, so has the house."""
     await serve(
-        app, host=chosen.host, port=chosen.port, graceful=chosen.drain.grace, stop=stop, task_status=task_status  # type: ignore[arg-type]
+        app,
+        host=chosen.host,
+        port=chosen.port,
+        graceful=chosen.drain.grace,
+        stop=stop,
+        task_status=task_status,
     )
     scope.cancel()
 
@@ -116,14 +122,22 @@ def statistics(house: House) -> dict[str, object]:
         "admitted": calls.admitted,
         "refused": dict(calls.refused),
         "crashed": calls.crashed,
-        "metronome": {"ticks": beat.ticks, "skipped": beat.skipped, "late_ms": {"p99": round(beat.p99 * 1000, 2), "worst": round(beat.worst * 1000, 2)}},
+        "metronome": {
+            "ticks": beat.ticks,
+            "skipped": beat.skipped,
+            "late_ms": {"p99": round(beat.p99 * 1000, 2), "worst": round(beat.worst * 1000, 2)},
+        },
     }
 
 
 def logs(chosen: config.Log) -> None:
     """Logging of ours and of the libraries, to standard error, as text or as JSON."""
     level = getattr(logging, chosen.level.upper())
-    render = structlog.processors.JSONRenderer() if chosen.as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    render = (
+        structlog.processors.JSONRenderer()
+        if chosen.as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -135,4 +149,6 @@ def logs(chosen: config.Log) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )

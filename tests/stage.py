@@ -52,7 +52,11 @@ VOICE = voice(4.0)
 
 def speech(seconds: float) -> bytes:
     """`seconds` of somebody speaking, in whole frames."""
-    return VOICE[: round(seconds / 0.02) * 160] if seconds <= 4 else (VOICE * int(seconds / 4 + 1))[: round(seconds / 0.02) * 160]
+    return (
+        VOICE[: round(seconds / 0.02) * 160]
+        if seconds <= 4
+        else (VOICE * int(seconds / 4 + 1))[: round(seconds / 0.02) * 160]
+    )
 
 
 class Stage:
@@ -85,15 +89,24 @@ class Stage:
         self.call.trace.sinks.append(self.records.append)
         pauses = self.agent.endpointing
         listener = ListenerActor(
-            self.ear, self.wire.format, self.call, Endpoint(pauses.least, pauses.most),
+            self.ear,
+            self.wire.format,
+            self.call,
+            Endpoint(pauses.least, pauses.most),
             transcript=self.agent.limits.transcript,
         )
         self.media = MediaActor(
-            self.wire, self.line, self.call, listener.feed, gate=Gate(self.wire.format), prepared=prepared, bounds=bounds
+            self.wire,
+            self.line,
+            self.call,
+            listener.feed,
+            gate=Gate(self.wire.format),
+            prepared=prepared,
+            bounds=bounds,
         )
         self.history = History()
         thinker = ThinkerActor(self.mind, self.history, self.call)
-        self.call.attach(self.media, listener, thinker, SpeakerActor(self.voice, self.media))
+        self.call.attach(self.media, listener, thinker, SpeakerActor(self.voice, self.media, self.call))
 
     async def play(self, *cues: tuple[float, Callable[[Stage], object]], until: float = 60.0) -> list[Record]:
         """Run the call. Each cue is (seconds from the start, what happens then); at `until` the caller hangs up."""

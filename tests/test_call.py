@@ -105,8 +105,31 @@ async def test_a_mind_that_says_no_for_good_is_not_asked_the_same_again(
     assert len(asked) == 2
     assert stage.all(t.ChildFailed) == []
     assert [(turn.outcome, turn.reason) for turn in stage.all(t.TurnEnded)] == [
-        ("failed", "fake mind: not that"), ("played", ""), ("played", ""),
+        ("failed", "fake mind: not that"),
+        ("played", ""),
+        ("played", ""),
     ]
+    assert stage.all(t.TurnBegan)[1].cue == "regret"
+
+
+async def test_a_voice_that_says_no_ends_the_reply_and_is_not_asked_again(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(ear=["hello", "hello again"], mind=["Here I am.", "Yes."])
+    speak = stage.voice.speak
+    asked: list[str] = []
+
+    def refuse(text: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        asked.append(text)
+        if len(asked) == 1:
+            raise Rejected("fake voice", "not that")
+        return speak(text)
+
+    monkeypatch.setattr(stage.voice, "speak", refuse)
+    await stage.play((1.0, says(0.8)), (9.0, says(0.8)), until=13)
+    assert asked.count("Here I am.") == 1
+    assert stage.all(t.ChildFailed) == []
+    assert [turn.outcome for turn in stage.all(t.TurnEnded)] == ["failed", "played", "played"]
     assert stage.all(t.TurnBegan)[1].cue == "regret"
 
 

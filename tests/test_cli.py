@@ -131,7 +131,10 @@ async def program(*arguments: str) -> AsyncIterator[Program]:
     """`parlance` with these arguments; killed in the end if it still runs. No traceback may be in what it said."""
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "parlance", *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -251,8 +254,11 @@ def test_every_fault_of_the_settings_is_in_one_message_and_nothing_starts(
     assert (done.code, done.out) == (2, "")
     assert done.lines[0] == "parlance: The settings are wrong:"
     assert sorted(line.split(": ")[0].strip() + " " + line.split(": ")[1] for line in done.lines[1:]) == [
-        "PARLANCE_MEDIA__HELO media.helo", "PARLANCE_MEDIA__LEAD media.lead",
-        "mine.toml:1 prot", "mine.toml:2 port", "mine.toml:4 limits.calls",
+        "PARLANCE_MEDIA__HELO media.helo",
+        "PARLANCE_MEDIA__LEAD media.lead",
+        "mine.toml:1 prot",
+        "mine.toml:2 port",
+        "mine.toml:4 limits.calls",
     ]
     assert not (here / "out").exists()
 

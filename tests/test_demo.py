@@ -130,9 +130,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def test_the_words_he_said_are_in_the_transcript(demo: Demo) -> None:
     text = (demo.out / "transcript.txt").read_text()
     place = 0
-    for words in (
-        "appointment", "monday", "ten thirty", "john miller", "yes that is right", "opening hours", "sunday"
-    ):
+    for words in ("appointment", "monday", "ten thirty", "john miller", "yes that is right", "opening hours", "sunday"):
         assert words in demo.words[place:], demo.words
         place = demo.words.index(words, place)
         assert words in text

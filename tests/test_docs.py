@@ -353,4 +353,3 @@ def test_links_between_the_pages_lead_somewhere() -> None:
             headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), re.MULTILINE) if anchor else []
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
             assert not anchor or anchor in slugs, f"{path.name}: {target}"
-

@@ -62,9 +62,14 @@ class Server:
 def start(agent: str, call: str) -> str:
     return json.dumps(
         {
-            "event": "start", "sequenceNumber": "1", "streamSid": "MZ1",
+            "event": "start",
+            "sequenceNumber": "1",
+            "streamSid": "MZ1",
             "start": {
-                "accountSid": "AC1", "streamSid": "MZ1", "callSid": call, "tracks": ["inbound"],
+                "accountSid": "AC1",
+                "streamSid": "MZ1",
+                "callSid": call,
+                "tracks": ["inbound"],
                 "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
                 "customParameters": {"agent": agent},
             },
@@ -82,9 +87,7 @@ async def server(settings: dict[str, Any] | None = None, **changes: Any) -> Asyn
     chosen = Settings.model_validate({"port": 0, **(settings or {})})
     bound: list[int] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(
-            partial(main.run, chosen, agents(**changes), opened=lambda host, port: bound.append(port))
-        )
+        nursery.start_soon(partial(main.run, chosen, agents(**changes), opened=lambda host, port: bound.append(port)))
         with trio.fail_after(10):
             while not bound or not await ready(bound[0]):
                 await trio.sleep(0.02)
@@ -343,7 +346,9 @@ async def test_sigterm_lets_calls_finish_up_to_the_limit_then_ends_them_properly
                     message = json.loads(await socket.get_message())
                     got.append(message["event"])
                     if message["event"] == "mark":
-                        await socket.send_message(json.dumps({"event": "mark", "streamSid": "MZ1", "mark": message["mark"]}))
+                        await socket.send_message(
+                            json.dumps({"event": "mark", "streamSid": "MZ1", "mark": message["mark"]})
+                        )
             except ConnectionClosed as closed:
                 assert closed.reason is not None
                 assert (closed.reason.code, closed.reason.reason) == (1000, "drained")

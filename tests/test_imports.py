@@ -266,9 +266,7 @@ DOC = '"""Law."""\n'
         (laws, "http/__init__.py", None, "does not say what belongs in it"),
     ],
 )
-def test_a_fault_is_found(
-    rule: Callable[[Tree], Iterator[str]], path: str, source: str | None, fault: str
-) -> None:
+def test_a_fault_is_found(rule: Callable[[Tree], Iterator[str]], path: str, source: str | None, fault: str) -> None:
     text = "x = 1\n" if source is None else source if source.startswith("'") else DOC + source
     faults = list(rule({**SMALL, path: text}))
     assert len(faults) == 1

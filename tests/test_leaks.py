@@ -30,7 +30,9 @@ async def one(seed: int) -> Stage:
         mind=dice.choice([["One two three four.", "Yes."], ["!", "Yes."], ["Bye. {hang_up}"], ["..."], ["!"] * 4]),
         agent={"greeting": dice.choice(["", "Hello."]), "limits": {"call": dice.choice([1.0, 60.0])}},
     )
-    end = dice.choice([tells("stop"), lambda stage: stage.line.vanish(), tells("nonsense"), lambda stage: stage.call.drain()])
+    end = dice.choice(
+        [tells("stop"), lambda stage: stage.line.vanish(), tells("nonsense"), lambda stage: stage.call.drain()]
+    )
     moment = dice.uniform(0.02, 2.5)
     await stage.play((0.1, says(0.3)), (1.2, says(0.4)), (moment, end), until=2.6)
     return stage

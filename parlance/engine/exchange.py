@@ -118,9 +118,7 @@ class Exchange:
     be gone.
     """
 
-    def __init__(
-        self, total: int, *, crashed: Callable[[Placed, BaseException], None], patience: float = 5.0
-    ) -> None:
+    def __init__(self, total: int, *, crashed: Callable[[Placed, BaseException], None], patience: float = 5.0) -> None:
         if total < 1:
             raise ValueError(f"an exchange must be able to take a call: total is {total}, must be at least 1")
         self._total = total

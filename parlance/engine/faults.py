@@ -27,7 +27,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 
 
 def meant(key: str, known: list[str]) -> str:
-    """"; did you mean ...?" if one of the known words is near, else which there are."""
+    """ "; did you mean ...?" if one of the known words is near, else which there are."""
     near = difflib.get_close_matches(key, known, 1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known else ""
 

@@ -122,8 +122,19 @@ class Gone:
 
 
 Event = (
-    Answered | VoiceBegan | VoiceEnded | Words | Said | Unheard | Playing | Played | Broken | Parting | Expired
-    | Close | Gone
+    Answered
+    | VoiceBegan
+    | VoiceEnded
+    | Words
+    | Said
+    | Unheard
+    | Playing
+    | Played
+    | Broken
+    | Parting
+    | Expired
+    | Close
+    | Gone
 )
 
 # --------------------------------------------------------------------------------------------- actions

@@ -107,21 +107,25 @@ JOINT: dict[tuple[Caller, Agent], Agent] = {
 }
 """Joint states that may not last, and what the agent becomes. Entering HELD stops the playing at once."""
 
-DEADLINES: dict[tuple[Line, Caller, Agent], tuple[str, tuple[str, ...]]] = {
-    (Line.OPEN, Caller.QUIET, Agent.IDLE): ("silence", ("caller", "agent")),
-    (Line.OPEN, Caller.TALKING, Agent.IDLE): ("utterance", ("caller",)),
-    (Line.OPEN, Caller.QUIET, Agent.HELD): ("hold", ("agent",)),
-    (Line.OPEN, Caller.TALKING, Agent.HELD): ("hold_most", ("agent",)),
-} | {
-    (Line.OPEN, caller, agent): (limit, ("agent",))
-    for caller in Caller
-    for agent, limit in ((Agent.THINKING, "thinking"), (Agent.SPEAKING, "reply"))
-} | {
-    (line, caller, agent): ("closing", ("line",))
-    for line in (Line.RINGING, Line.CLOSING)
-    for caller in Caller
-    for agent in Agent
-}
+DEADLINES: dict[tuple[Line, Caller, Agent], tuple[str, tuple[str, ...]]] = (
+    {
+        (Line.OPEN, Caller.QUIET, Agent.IDLE): ("silence", ("caller", "agent")),
+        (Line.OPEN, Caller.TALKING, Agent.IDLE): ("utterance", ("caller",)),
+        (Line.OPEN, Caller.QUIET, Agent.HELD): ("hold", ("agent",)),
+        (Line.OPEN, Caller.TALKING, Agent.HELD): ("hold_most", ("agent",)),
+    }
+    | {
+        (Line.OPEN, caller, agent): (limit, ("agent",))
+        for caller in Caller
+        for agent, limit in ((Agent.THINKING, "thinking"), (Agent.SPEAKING, "reply"))
+    }
+    | {
+        (line, caller, agent): ("closing", ("line",))
+        for line in (Line.RINGING, Line.CLOSING)
+        for caller in Caller
+        for agent in Agent
+    }
+)
 """The limit that bounds each joint state, and the machines since whose last change it counts. A hold that is released
 was no change: the agent is where it was, and since then, or a caller who coughs could put a reply's limits off for
 ever."""

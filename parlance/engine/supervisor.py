@@ -220,9 +220,7 @@ class Supervisor:
 
     def _goes_on(self, child: Child, error: Exception | None) -> bool:
         """Decide what follows from an end that nobody asked for."""
-        wanted = child.restart is Restart.PERMANENT or (
-            child.restart is Restart.TRANSIENT and error is not None
-        )
+        wanted = child.restart is Restart.PERMANENT or (child.restart is Restart.TRANSIENT and error is not None)
         if wanted and self._spend(trio.current_time()):
             return True
         failure: BaseException | None = error

@@ -186,9 +186,28 @@ class CallEnded:
 
 
 TraceEvent = (
-    CallStarted | StateChanged | CallerBegan | CallerStopped | CallerSaid | CallerUnheard | Murmured | DigitPressed
-    | TurnBegan | PhraseReady | Spoken | Held | Resumed | TurnEnded | TurnGone | TurnTimed | Acted | ChildFailed
-    | ChildRestarted | LineFault | AudioShed | CallEnded
+    CallStarted
+    | StateChanged
+    | CallerBegan
+    | CallerStopped
+    | CallerSaid
+    | CallerUnheard
+    | Murmured
+    | DigitPressed
+    | TurnBegan
+    | PhraseReady
+    | Spoken
+    | Held
+    | Resumed
+    | TurnEnded
+    | TurnGone
+    | TurnTimed
+    | Acted
+    | ChildFailed
+    | ChildRestarted
+    | LineFault
+    | AudioShed
+    | CallEnded
 )
 
 

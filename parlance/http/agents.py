@@ -16,10 +16,7 @@ def pages(agents: Mapping[str, Agent]) -> Blueprint:
     @blueprint.get("/api/v1/agents")
     async def listing() -> Response:
         return jsonify(
-            [
-                {"name": agent.name, "title": agent.title, "greeting": agent.greeting}
-                for agent in agents.values()
-            ]
+            [{"name": agent.name, "title": agent.title, "greeting": agent.greeting} for agent in agents.values()]
         )
 
     return blueprint

@@ -39,9 +39,7 @@ class Route:
 
     def __post_init__(self) -> None:
         parts = re.split(r"\{(\w+)\}", self.pattern)
-        text = "".join(
-            f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)
-        )
+        text = "".join(f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts))
         object.__setattr__(self, "_expression", re.compile(text))
 
     def match(self, path: str) -> dict[str, str] | None:
@@ -52,9 +50,7 @@ class Route:
 class Gateway:
     """`app.asgi_app = Gateway(app.asgi_app, take, routes)`."""
 
-    def __init__(
-        self, app: Callable[..., Awaitable[None]], take: Take, routes: Sequence[Route]
-    ) -> None:
+    def __init__(self, app: Callable[..., Awaitable[None]], take: Take, routes: Sequence[Route]) -> None:
         self._app = app
         self._take = take
         self._routes = tuple(routes)

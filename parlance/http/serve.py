@@ -139,7 +139,9 @@ def _tune(listener: trio.socket.SocketType) -> None:
     # A WebSocket's pings would not do: Hypercorn does not wait for their answers, and the task that sends them stays
     # behind for up to an interval after its connection has closed.
     for name, value in (
-        ("TCP_KEEPIDLE", UNHEARD // 2), ("TCP_KEEPINTVL", UNHEARD // 4), ("TCP_USER_TIMEOUT", UNHEARD * 1000)
+        ("TCP_KEEPIDLE", UNHEARD // 2),
+        ("TCP_KEEPINTVL", UNHEARD // 4),
+        ("TCP_USER_TIMEOUT", UNHEARD * 1000),
     ):
         option = getattr(socket, name, None)
         if option is not None:

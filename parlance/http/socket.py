@@ -150,8 +150,10 @@ class AsgiSocket:
             return
         now = trio.current_time()
         if self._full(now):
-            raise Stalled(f"{self.peer} does not read: {len(self._queue)} messages wait, the oldest for "
-                          f"{now - self._queue[0][0]:.1f} s")
+            raise Stalled(
+                f"{self.peer} does not read: {len(self._queue)} messages wait, the oldest for "
+                f"{now - self._queue[0][0]:.1f} s"
+            )
         if not self._queue:
             self._flushed = trio.Event()
         self._queue.append((now, data))

@@ -157,7 +157,9 @@ def test_what_ships_has_no_fault():
 
 
 def test_a_fault_in_one_place_hides_none_in_another(tmp_path):
-    file = write(tmp_path, "name: shop\ngreting: hi\near: sphynx\nvoice: {kind: espeak, rate: loud}\nlimits: {calls: many}\n")
+    file = write(
+        tmp_path, "name: shop\ngreting: hi\near: sphynx\nvoice: {kind: espeak, rate: loud}\nlimits: {calls: many}\n"
+    )
     with pytest.raises(Misconfigured) as caught:
         load([file], checks=(registry.faults,))
     assert sorted(line.split(":")[1] for line in str(caught.value).split("\n")) == ["2", "3", "4", "5"]

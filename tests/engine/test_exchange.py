@@ -353,9 +353,7 @@ async def test_a_call_that_can_not_be_asked_is_cancelled_and_the_others_are_aske
     assert trio.current_time() == 2
 
 
-async def test_a_seat_taken_before_draining_is_waited_for_and_good_until_the_limit(
-    exchange, nursery, autojump_clock
-):
+async def test_a_seat_taken_before_draining_is_waited_for_and_good_until_the_limit(exchange, nursery, autojump_clock):
     early, late = exchange.admit(RECEPTION), exchange.admit(RECEPTION)
     results = []
 

@@ -42,8 +42,6 @@ def failing():
     raise ValueError("a bug in one call")
 
 
-
-
 async def test_every_member_is_ticked_once_a_period_at_the_same_time(nursery, autojump_clock):
     metronome, one, two = Metronome(0.02), Recorder(), Recorder()
     metronome.join(one)

@@ -82,7 +82,9 @@ class Machine(RuleBasedStateMachine):
     def reply(self, stale: int, kind: str) -> None:
         turn = self.state.turn - stale
         event = {
-            "playing": m.Playing(turn), "played": m.Played(turn), "parting": m.Parting(turn),
+            "playing": m.Playing(turn),
+            "played": m.Played(turn),
+            "parting": m.Parting(turn),
             "broken": m.Broken(turn, "broke"),
         }[kind]
         before = self.state
@@ -163,7 +165,7 @@ def test_without_words_playing_goes_on() -> None:
 
 
 def test_a_caller_who_goes_on_while_the_agent_thinks_supersedes_the_reply() -> None:
-    state, actions = talk(OPEN, m.Said("i would like"), m.VoiceBegan(1.0), m.Words("on monday"))
+    _state, actions = talk(OPEN, m.Said("i would like"), m.VoiceBegan(1.0), m.Words("on monday"))
     assert actions[-1] == m.Finish(1, m.Outcome.SUPERSEDED, "barge-in")
 
 
@@ -206,7 +208,7 @@ def test_words_during_the_last_words_change_nothing() -> None:
 
 
 def test_a_ringing_call_that_is_never_answered_ends() -> None:
-    state, actions = talk(State(), m.Expired())
+    _state, actions = talk(State(), m.Expired())
     assert actions == [m.End(m.How.FAILED, "never answered")]
 
 

@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from parlance.engine.errors import Exhausted
 from parlance.engine.child import Budget, Child, Restart
+from parlance.engine.errors import Exhausted
 from parlance.engine.supervisor import Supervisor
 
 
@@ -115,9 +115,7 @@ MATRIX = {
 
 
 @pytest.mark.parametrize("significant", [False, True], ids=["ordinary", "significant"])
-@pytest.mark.parametrize(
-    ("ending", "restart"), MATRIX, ids=[f"{restart.value}-{ending}" for ending, restart in MATRIX]
-)
+@pytest.mark.parametrize(("ending", "restart"), MATRIX, ids=[f"{restart.value}-{ending}" for ending, restart in MATRIX])
 async def test_ending(ending, restart, significant, autojump_clock):
     log = Log()
     subject = Child("subject", lives(ENDINGS[ending], steady), restart, significant=significant)

@@ -141,5 +141,5 @@ def living_tasks() -> int:
 async def until(condition: Callable[[], bool], *, within: float = 3.0) -> None:
     """Wait for the far end of a real socket, which has no event here to wait for."""
     with trio.fail_after(within):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await trio.sleep(0.01)

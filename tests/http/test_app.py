@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio
 from house import RECEPTIONIST, House
 
 from parlance.http.app import HEADERS, STATIC, Desk, create
@@ -40,10 +39,19 @@ async def test_an_unchanged_file_is_not_sent_again(house: House):
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("path", [
-    "/nothing", "/static/", "/static/nothing.js", "/static/notes.bak", "/static/../secret.txt",
-    "/static/%2e%2e/secret.txt", "/static/..%2fsecret.txt", "/static//etc/passwd",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/static/",
+        "/static/nothing.js",
+        "/static/notes.bak",
+        "/static/../secret.txt",
+        "/static/%2e%2e/secret.txt",
+        "/static/..%2fsecret.txt",
+        "/static//etc/passwd",
+    ],
+)
 async def test_unknown_paths_are_problems_as_json(house: House, path: str):
     got = await house.get(path, follow_redirects=True)
     assert got.status_code == 404

@@ -29,7 +29,7 @@ def test_without_a_file_and_an_environment_everything_has_a_default(tmp_path: Pa
     got = load(None, {"PATH": "/bin"})
     assert got == Settings()
     assert (got.host, got.port, got.agents, got.default_agent) == ("127.0.0.1", 8080, (), "receptionist")
-    assert (got.limits.calls, got.drain.limit, got.drain.grace) == (100, 30, 5)
+    assert (got.limits.calls, got.drain.limit, got.drain.grace) == (100, 30, 10)
     assert (got.media.hello, got.media.bad_messages, got.media.silence, got.media.lead) == (10, 10, 30, 0.2)
     assert (got.log.level, got.log.as_json) == ("info", False)
 
@@ -113,9 +113,16 @@ def test_a_file_that_is_not_there_or_no_text_is_said(tmp_path: Path):
     assert faults(tmp_path)[0].startswith(f"{tmp_path}: cannot be read: ")
 
 
-@pytest.mark.parametrize("text", [
-    "[media]\nhello = inf\n", "[media]\nhello = nan\n", "media = 3\n", "agents = 'x'\n", 'host = " "\n',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[media]\nhello = inf\n",
+        "[media]\nhello = nan\n",
+        "media = 3\n",
+        "agents = 'x'\n",
+        'host = " "\n',
+    ],
+)
 def test_values_nobody_can_mean_are_refused(tmp_path: Path, text: str):
     (fault,) = faults(write(tmp_path, text))
     assert fault.startswith(str(tmp_path / "house.toml") + ":")

@@ -52,9 +52,13 @@ async def test_websocket_to_any_other_path_is_404(house: House, path: str):
         assert await stream.receive_some() == b""
 
 
-@pytest.mark.parametrize(("agent", "code", "reason"), [
-    ("nobody", 1003, "there is no agent 'nobody'"), ("busy", 1013, "all lines are taken"),
-])
+@pytest.mark.parametrize(
+    ("agent", "code", "reason"),
+    [
+        ("nobody", 1003, "there is no agent 'nobody'"),
+        ("busy", 1013, "all lines are taken"),
+    ],
+)
 async def test_what_make_refuses_is_closed_with_its_code(house: House, agent: str, code: int, reason: str):
     async with house.dial(f"/ws/voice-agent/{agent}") as line:
         with pytest.raises(ConnectionClosed) as caught:

@@ -139,18 +139,21 @@ HANDSHAKE = (
 )
 
 
-@pytest.mark.parametrize("rubbish", [
-    b"\x16\x03\x01\x02\x00\x01\x00",
-    b"GET / HTTP/9.9\r\n\r\n",
-    b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n",
-    b"\x00" * 5000,
-    b"GET " + b"x" * 20_000,
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxx",
-    HANDSHAKE.replace(b"sec-websocket-key", b"x"),
-    HANDSHAKE.replace(b"1.1", b"1.0"),
-    HANDSHAKE + b"sent before the answer to the handshake",
-    HANDSHAKE.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\n\r\nhello"),
-])
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"\x00" * 5000,
+        b"GET " + b"x" * 20_000,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxx",
+        HANDSHAKE.replace(b"sec-websocket-key", b"x"),
+        HANDSHAKE.replace(b"1.1", b"1.0"),
+        HANDSHAKE + b"sent before the answer to the handshake",
+        HANDSHAKE.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\n\r\nhello"),
+    ],
+)
 async def test_rubbish_ends_its_own_connection_only_and_is_no_error_of_ours(house: House, rubbish: bytes, caplog):
     async with house.dial() as good:
         await good.send_message("x")
@@ -184,10 +187,17 @@ async def test_an_error_in_one_connection_is_logged_and_does_not_end_the_others(
     assert "a bug in the server" in caplog.text
 
 
-@pytest.mark.parametrize("frame", [
-    b"\x83\x80\0\0\0\0", b"\xf1\x80\0\0\0\0", b"\x81\x02\xff\xff", b"\x81\x82\0\0\0\0\xff\xff", b"\x88\x81\0\0\0\0\x03",
-    b"\x88\x82\0\0\0\0\x03\xe8" + b"\x81\x81\0\0\0\0x",
-])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\x83\x80\0\0\0\0",
+        b"\xf1\x80\0\0\0\0",
+        b"\x81\x02\xff\xff",
+        b"\x81\x82\0\0\0\0\xff\xff",
+        b"\x88\x81\0\0\0\0\x03",
+        b"\x88\x82\0\0\0\0\x03\xe8" + b"\x81\x81\0\0\0\0x",
+    ],
+)
 async def test_broken_frames_end_their_own_call_only(house: House, frame: bytes):
     async with house.dial() as good:
         async with await house.raw() as bad:

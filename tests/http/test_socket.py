@@ -395,7 +395,6 @@ async def test_goodbye_reaches_a_peer_that_is_still_talking(house: House):
     house.take = take
     for _ in range(5):
         async with house.dial() as line, trio.open_nursery() as nursery:
-
             nursery.start_soon(_talk, line)
             assert [await line.get_message() for _ in range(50)] == [str(n) for n in range(50)]
             with pytest.raises(ConnectionClosed) as caught:

@@ -24,9 +24,7 @@ def lines(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "trace.jsonl").read_text("utf-8").splitlines()]
 
 
-async def test_a_call_leaves_its_trace_its_transcript_and_its_sound(
-    tmp_path: Path, conversation: list[Record]
-) -> None:
+async def test_a_call_leaves_its_trace_its_transcript_and_its_sound(tmp_path: Path, conversation: list[Record]) -> None:
     folder = tmp_path / "deep" / "out"
     recorder = Recorder(folder, date=DATE)
     tracks = recorder.tracks(8000)

@@ -39,6 +39,8 @@ class Utterance:
     stopped: float = 0.0
     decided: float | None = None
     text: str = ""
+    before: str = ""
+    """What an ear that failed had made of it."""
     begun: bool = False
     """The ear has been told that it begins."""
     settled: bool = False
@@ -155,11 +157,14 @@ class ListenerActor:
             if utterance.begun:
                 utterance.begun = False
                 utterance.audio = deque(utterance.kept)
+                # The new ear hears all of a short utterance, and only the end of a long one.
+                utterance.before = utterance.text if len(utterance.kept) == KEEP else ""
 
     def _words(self, number: int, text: str, final: bool) -> None:
         for utterance in (*self._asked, *filter(None, (self._open,))):
             if utterance.number != number:
                 continue
+            text = joined(utterance.before, text)
             if final and utterance.decided is not None:
                 self._settle(utterance, text)
             elif text.strip() and text != utterance.text:
@@ -202,3 +207,14 @@ class ListenerActor:
 
     def _ready(self, utterance: Utterance) -> bool:
         return not utterance.begun or utterance.decided is not None or len(utterance.audio) >= self._chunk
+
+
+def joined(before: str, after: str) -> str:
+    """Two transcripts of which the second begins somewhere in the first: words that both have are not said twice."""
+    if not before:
+        return after
+    old, new = before.split(), after.split()
+    for shared in range(min(len(old), len(new)), 0, -1):
+        if old[-shared:] == new[:shared]:
+            return " ".join(old + new[shared:])
+    return " ".join(old + new)

@@ -18,12 +18,14 @@ BREAKS = "!"
 
 
 class FakeEar:
-    """Utterances in order; each word `pace` seconds after the one before, the final text `final` seconds after the end."""
+    """Utterances in order; each word `pace` seconds after the one before, the final text `final` after the end."""
 
     format = TELEPHONE
     chunk = 0.0
 
-    def __init__(self, script: Sequence[str], *, first: float = 0.1973, pace: float = 0.1471, final: float = 0.0471) -> None:
+    def __init__(
+        self, script: Sequence[str], *, first: float = 0.1973, pace: float = 0.1471, final: float = 0.0471
+    ) -> None:
         self.script = list(script)
         self.opened = 0
         self.first, self.pace, self.final = first, pace, final

@@ -24,6 +24,8 @@ PAUSED = 0.5
 """Seconds without a frame after which a caller who was speaking counts as silent: carriers may suppress silence."""
 AHEAD = 3.0
 """Seconds of audio a caller may be ahead of real time: a burst after a stall is fine, a file at full speed is not."""
+SIGNALS = 100
+"""Messages without audio a line may send in a second, all call long: marks come ten a second at the most."""
 SLACK = 1.01
 """How much faster than our clock a carrier's may run."""
 GOODBYE = 1.0
@@ -71,6 +73,7 @@ class MediaActor:
         self._room = trio.Event()
         self._last = 0.0
         self._ahead = 0.0
+        self._flood = self._flooded = 0.0
         self._over = False
         self._code, self._reason = 1000, ""
 
@@ -101,8 +104,10 @@ class MediaActor:
             heard = self._wire.receive(data)
             if isinstance(heard, bytes):
                 self._audio(heard)
-            elif heard is not None:
-                self._signal(heard)
+            else:
+                self._bound_signals()
+                if heard is not None:
+                    self._signal(heard)
         except LineError as error:
             self._fault(error)
 
@@ -118,6 +123,14 @@ class MediaActor:
             return
         for frame in self._framer.feed(audio):
             self._judge(frame, now)
+
+    def _bound_signals(self) -> None:
+        """Messages without audio cost a line nothing and us something: a flood of them ends the call."""
+        now = self._desk.clock()
+        self._flood = max(0.0, self._flood - (now - self._flooded) * SIGNALS) + 1
+        self._flooded = now
+        if self._flood > SIGNALS * AHEAD:
+            raise LineError("too many messages without audio", fatal=True, code=1008)
 
     def _judge(self, frame: bytes, now: float) -> None:
         self._feed(frame)

@@ -26,7 +26,9 @@ class FakeWire:
 
     carrier = "fake"
 
-    def __init__(self, line: Format = TELEPHONE, *, marks: bool = True, clears: bool = True, batch: float = 0.06) -> None:
+    def __init__(
+        self, line: Format = TELEPHONE, *, marks: bool = True, clears: bool = True, batch: float = 0.06
+    ) -> None:
         self.format = line
         self.marks = marks
         self.batch = batch
@@ -91,7 +93,7 @@ class FakeLine:
         self._hear: Callable[[Message], None] | None = None
         self._inbox: deque[Message] = deque()
         self._news = trio.Event()
-        self._gone: LineGone | None = None
+        self._gone: Exception | None = None
         self._silence = line.silence * (line.frame // line.width)
         self._unread = 0
 
@@ -126,7 +128,7 @@ class FakeLine:
 
     def fail(self, error: Exception) -> None:
         """A fault in the call's frame path, met while it heard us."""
-        self._gone = LineGone(f"fault: {error}")
+        self._gone = error
         self._news.set()
 
     @property

@@ -23,6 +23,8 @@ from parlance.codecs import alaw, mulaw
 from parlance.codecs.format import FRAME_MS, Format
 
 FRAME = FRAME_MS / 1000
+RATES = (8000, 16000, 24000, 32000, 48000)
+"""Rates of PCM16 lines; G.711 is 8 kHz."""
 WINDOW, EVIDENCE = 5, 3
 """Three voiced frames of five: 60 ms of proof, which leaves room for the 80 ms median that barge-in may take."""
 HANGOVER = 10
@@ -62,6 +64,8 @@ class Gate:
         """dBFS (RMS) of the last frame."""
         self.overruled = 0
         """Candidates that the second opinion did not believe."""
+        if line.rate not in RATES:
+            raise ValueError(f"no gate for {line.rate} Hz: it judges {', '.join(map(str, RATES))} Hz")
         self._vad = webrtcvad.Vad(mode)
         self._line = line
         # WebRTC's detector takes 8, 16, 32 and 48 kHz; 24 kHz is averaged down to 8.

@@ -185,9 +185,10 @@ class Playout:
         if self._spoken >= len(self._spans):
             return []
         heard = self.heard(now)
-        begun = []
+        begun: list[str] = []
         while self._spoken < len(self._spans) and self._spans[self._spoken].start < max(heard, 1) and self._sent:
-            begun.append(self._spans[self._spoken].text)
+            # What a retake left of a phrase of which nothing was sent has no words.
+            begun += filter(None, (self._spans[self._spoken].text,))
             self._spoken += 1
         return begun
 

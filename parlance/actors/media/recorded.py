@@ -1,4 +1,4 @@
-"""The browser profile in its default form: WebM/Opus from a MediaRecorder in, MP3 out, for clients that play what they get.
+"""The browser profile in its default form, for clients that play what they get: a recorder's WebM/Opus in, MP3 out.
 
 The messages are those of `browser.py`, without `clear` and `mark`: what has been sent will be played, so little is sent
 ahead and an interruption costs what is on its way. Coding costs about 0.2 ms for 20 ms of audio both ways. Pure.

@@ -9,7 +9,10 @@ import trio
 
 from parlance.actors.speaker.port import Outlet, Voice
 from parlance.codecs.convert import Converter
+from parlance.engine.errors import ProviderError
 from parlance.engine.mailbox import Mailbox, Policy
+from parlance.engine.message import Broken
+from parlance.engine.roles import Desk
 from parlance.engine.turn import Turn
 
 ORDERS = 32
@@ -18,8 +21,8 @@ ORDERS = 32
 class SpeakerActor:
     """One call's voice."""
 
-    def __init__(self, voice: Voice, outlet: Outlet) -> None:
-        self._voice, self._outlet = voice, outlet
+    def __init__(self, voice: Voice, outlet: Outlet, desk: Desk) -> None:
+        self._voice, self._outlet, self._desk = voice, outlet, desk
         self._orders: Mailbox[Turn] = Mailbox(ORDERS, Policy.REFUSE)
         self._hand: Turn | None = None
 
@@ -27,7 +30,9 @@ class SpeakerActor:
         self._orders.put_nowait(turn)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Speak turns, one after another. Errors of the voice end this run; the supervisor begins another."""
+        """Speak turns, one after another. An error of the voice that another try may mend ends this run, and the
+        supervisor begins another; any other ends the reply.
+        """
         task_status.started()
         while True:
             if self._hand is None:
@@ -37,13 +42,21 @@ class SpeakerActor:
 
     async def _reply(self, turn: Turn) -> None:
         with turn.work():
-            if turn.voicing is not None:
-                turn.voicing = self._outlet.retake(turn.number) or None
-            if turn.voicing is not None:
-                await self._phrase(turn, turn.voicing)
-            async for phrase in turn.phrases:
-                await self._phrase(turn, phrase)
-            self._outlet.turn_done(turn.number)
+            try:
+                await self._phrases(turn)
+            except ProviderError as error:
+                if error.retry:
+                    raise
+                self._desk.happen(Broken(turn.number, str(error)))
+
+    async def _phrases(self, turn: Turn) -> None:
+        if turn.voicing is not None:
+            turn.voicing = self._outlet.retake(turn.number) or None
+        if turn.voicing is not None:
+            await self._phrase(turn, turn.voicing)
+        async for phrase in turn.phrases:
+            await self._phrase(turn, phrase)
+        self._outlet.turn_done(turn.number)
 
     async def _phrase(self, turn: Turn, text: str) -> None:
         turn.voicing = text

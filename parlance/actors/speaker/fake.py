@@ -15,9 +15,7 @@ from parlance.engine.errors import Unreachable
 WORD = 0.25
 """Seconds a word takes."""
 RATE = 8000
-_CHUNK = array(
-    "h", (int(6000 * math.sin(2 * math.pi * 440 * n / RATE)) for n in range(int(WORD * RATE)))
-).tobytes()
+_CHUNK = array("h", (int(6000 * math.sin(2 * math.pi * 440 * n / RATE)) for n in range(int(WORD * RATE)))).tobytes()
 
 
 class FakeVoice:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import trio
+
 from parlance.actors.speaker.port import Voice
 from parlance.codecs.convert import convert
 from parlance.codecs.format import Format
-from parlance.engine.errors import ProviderError
+from parlance.engine.errors import ProviderError, Unreachable
+
+PATIENCE = 10.0
+"""Seconds that a voice has for one of the agent's lines."""
 
 
 class Prepared:
@@ -21,19 +26,29 @@ class Prepared:
         self._audio: dict[str, tuple[Format, bytes]] = {}
         self._converted: dict[tuple[str, Format], bytes] = {}
 
-    async def prepare(self, voice: Voice, texts: Iterable[str]) -> list[ProviderError]:
-        """Speak `texts` and keep the audio. What the voice fails at is returned and simply not prepared."""
+    async def prepare(self, voice: Voice, texts: Iterable[str], lines: Iterable[Format]) -> list[ProviderError]:
+        """Speak `texts` and keep the audio, in the formats of `lines` at once and in any other when it is asked for.
+
+        What the voice fails at, or does not speak within `PATIENCE` seconds, is returned and simply not prepared.
+        """
+        lines = tuple(lines)
         faults: list[ProviderError] = []
         for text in texts:
             if not text or text in self._audio:
                 continue
             try:
-                async with voice.speak(text) as chunks:
-                    audio = b"".join([chunk async for chunk in chunks])
+                with trio.fail_after(PATIENCE):
+                    async with voice.speak(text) as chunks:
+                        audio = b"".join([chunk async for chunk in chunks])
             except ProviderError as error:
                 faults.append(error)
                 continue
+            except trio.TooSlowError:
+                faults.append(Unreachable("voice", f"did not speak {text!r} within {PATIENCE:g} s"))
+                continue
             self._audio[text] = (voice.format, audio)
+            for line in lines:
+                self._converted[(text, line)] = await trio.to_thread.run_sync(convert, audio, voice.format, line)
         return faults
 
     def get(self, text: str, line: Format) -> bytes | None:

@@ -180,8 +180,11 @@ def _last_cut(text: str, *, clauses: bool) -> int:
             break
         before = text[:at].rstrip(_CLOSERS)
         word = before.rsplit(" ", 1)[-1].lstrip(_OPENERS)
-        if before and not before[-1].isdigit() and word.rstrip(".").lower() not in _BOUND and (
-            not clauses or before[-1] in _CLAUSES + _ENDS
+        if (
+            before
+            and not before[-1].isdigit()
+            and word.rstrip(".").lower() not in _BOUND
+            and (not clauses or before[-1] in _CLAUSES + _ENDS)
         ):
             return at + 1
         at = text.rfind(" ", 0, at)

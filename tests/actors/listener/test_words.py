@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pen import BEAT, DELAY, Pen, room
 
-from parlance.actors.listener.actor import KEEP, PREROLL
+from parlance.actors.listener.actor import KEEP, PREROLL, joined
 
 
 async def test_the_final_words_end_the_turn_with_the_times_of_the_caller(autojump_clock: object) -> None:
@@ -183,3 +183,34 @@ async def test_an_ear_that_stops_by_itself_has_failed(autojump_clock: object) ->
         pen.say(1, "good morning")
         await house.pass_time(0.1)
     assert house.desk.told == [("said", 1, "good morning")]
+
+
+async def test_what_an_ear_that_failed_had_heard_of_a_long_utterance_is_kept(autojump_clock: object) -> None:
+    pen = Pen()
+    async with room(pen) as house:
+        house.began()
+        await house.pass_time(4.0)
+        pen.say(1, "i would like to make an appointment on", final=False)
+        await house.pass_time(0.1)
+        pen.breaks = "anything"
+        await house.pass_time(0.3)
+        house.ended()
+        await house.pass_time(DELAY * 4)
+        pen.say(1, "appointment on monday")
+        await house.pass_time(0.1)
+    assert house.desk.told[-1] == ("said", 1, "i would like to make an appointment on monday")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whole"),
+    [
+        ("", "  good morning", "  good morning"),
+        ("good", "", "good"),
+        ("one two", "three", "one two three"),
+        ("one two", "two three", "one two three"),
+        ("one two", "one two", "one two"),
+        ("no no no", "no no yes", "no no no yes"),
+    ],
+)
+def test_words_that_two_ears_heard_are_not_said_twice(before: str, after: str, whole: str) -> None:
+    assert joined(before, after) == whole

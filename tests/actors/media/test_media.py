@@ -309,3 +309,19 @@ async def test_a_voice_that_waits_for_room_in_a_turn_that_is_over_waits_no_longe
         else:
             house.media.stage(2)
     assert rooms == [8000], "and may throw away as much as it likes"
+
+
+def test_a_flood_of_messages_without_audio_ends_the_call() -> None:
+    house = House()
+    for name in range(10_000):
+        house.hear(f"mark m{name}")
+    assert house.gone() == m.Gone("too many messages without audio", m.How.FAILED)
+
+
+def test_marks_and_keys_at_a_telephone_s_pace_are_no_flood() -> None:
+    house = House()
+    for name in range(3000):
+        house.desk.now += BEAT
+        house.hear(SILENT)
+        house.hear(f"mark m{name}")
+    assert house.desk.happened == []

@@ -66,7 +66,7 @@ def test_audio_of_odd_sizes_goes_out_in_whole_frames_and_the_last_is_filled_with
     first = send(playout, 0.0)
     assert sum(len(payload) for payload, _ in first) == 640
     playout.complete()
-    (last, mark), = send(playout, 0.02)
+    ((last, mark),) = send(playout, 0.02)
     assert last == audio(0, 333)[-21:] + b"\xff" * 139
     assert mark is not None, "the end of a reply is always marked"
 

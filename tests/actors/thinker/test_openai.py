@@ -159,7 +159,7 @@ async def test_a_stream_of_single_bytes_is_the_same():
         event(reasoning_content="hm"),
         b'data: {"id":"1","choices":[],"usage":{"total_tokens":3}}\n\n',
         b": keep-alive\n\n",
-        b"event: ping\ndata: {\"choices\": []}\n\n",
+        b'event: ping\ndata: {"choices": []}\n\n',
         event(""),
     ],
 )

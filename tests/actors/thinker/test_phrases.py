@@ -19,10 +19,44 @@ def split(*tokens: str, **settings: int) -> list[str]:
 
 
 PIECES = [
-    "Dr. ", "Mr. Smith ", "3.5 ", "10:30 ", "a.m. ", "e.g. ", "Well... ", "yes, ", "No. ", "No. 5 ", "really? ",
-    "https://a.example/b?c=1 ", "me@mail.example ", "**bold** ", "- item\n", "# Head\n", "\U0001f600 ", "(so) ",
-    '"Go!" ', "; ", "\u2014", "\n", " ", ".", "!", "*", "_", "`", "x", "7", "[text](url) ", "] (", "|", "~~",
-    "\u3002", "\u4f60", "U.S. ", "word ",
+    "Dr. ",
+    "Mr. Smith ",
+    "3.5 ",
+    "10:30 ",
+    "a.m. ",
+    "e.g. ",
+    "Well... ",
+    "yes, ",
+    "No. ",
+    "No. 5 ",
+    "really? ",
+    "https://a.example/b?c=1 ",
+    "me@mail.example ",
+    "**bold** ",
+    "- item\n",
+    "# Head\n",
+    "\U0001f600 ",
+    "(so) ",
+    '"Go!" ',
+    "; ",
+    "\u2014",
+    "\n",
+    " ",
+    ".",
+    "!",
+    "*",
+    "_",
+    "`",
+    "x",
+    "7",
+    "[text](url) ",
+    "] (",
+    "|",
+    "~~",
+    "\u3002",
+    "\u4f60",
+    "U.S. ",
+    "word ",
 ]
 texts = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 
@@ -43,8 +77,10 @@ texts = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_s
         ("Take bus No. 5 there.", ["Take bus No. 5 there."]),
         ("Ask for J. Smith. So am I. Good.", ["Ask for J. Smith.", "So am I.", "Good."]),
         ("Well... let me see... Now. . . yes.", ["Well... let me see...", "Now. . . yes."]),
-        ("See https://a.example/b.c?d=1,2 now. Or me@mail.example. Ok.",
-         ["See https://a.example/b.c?d=1,2 now.", "Or me@mail.example.", "Ok."]),
+        (
+            "See https://a.example/b.c?d=1,2 now. Or me@mail.example. Ok.",
+            ["See https://a.example/b.c?d=1,2 now.", "Or me@mail.example.", "Ok."],
+        ),
         ('He said "Go!" Then (so he did.) Fine.', ['He said "Go!"', "Then (so he did.)", "Fine."]),
         ("1. First thing\n2. Second thing", ["1. First thing", "2. Second thing"]),
         ("all in lower case. second one. third", ["all in lower case.", "second one.", "third"]),
@@ -93,7 +129,9 @@ def test_the_first_phrase_leaves_with_the_character_after_its_clause():
 
 def test_later_phrases_do_not_leave_at_clauses():
     assert split("One moment please. I see that you called, twice, last week. Is that so?") == [
-        "One moment please.", "I see that you called, twice, last week.", "Is that so?",
+        "One moment please.",
+        "I see that you called, twice, last week.",
+        "Is that so?",
     ]
 
 
