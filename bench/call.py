@@ -108,6 +108,7 @@ def virtual() -> dict[str, Any]:
 
 def embedded() -> dict[str, Any]:
     chosen, known = house.settings(None)
+    house.logs(chosen.log.model_copy(update={"level": "warning"}))
     with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as nowhere:
         begin = cpu()
         run: Callable[[], Awaitable[list[t.Record]]] = partial(

@@ -22,13 +22,18 @@ Tap = Callable[[int, bytes], None]
 
 
 class FakeWire:
-    """The simplest dialect: audio is bytes, everything else is `verb argument` as text."""
-
-    carrier = "fake"
+    """The simplest dialect: audio is bytes, everything else is `verb argument` as text. `carrier`: for records."""
 
     def __init__(
-        self, line: Format = TELEPHONE, *, marks: bool = True, clears: bool = True, batch: float = 0.06
+        self,
+        line: Format = TELEPHONE,
+        *,
+        marks: bool = True,
+        clears: bool = True,
+        batch: float = 0.06,
+        carrier: str = "fake",
     ) -> None:
+        self.carrier = carrier
         self.format = line
         self.marks = marks
         self.batch = batch
