@@ -12,7 +12,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,30 +83,62 @@ class Settings(Strict):
     log: Log = Log()
 
 
-def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def load(
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    agents: Callable[[Sequence[Path]], Collection[str]] | None = None,
+) -> Settings:
     """The settings from `file` (by default `parlance.toml` here, if there is one) and the environment over it.
 
-    Paths in the file are relative to the file. Raises one `Misconfigured` that names every fault, with file and line or
-    with the environment's variable.
+    Paths in the file are relative to the file. `agents` reads the agents that the settings name, as far as they can be
+    read, and returns whom there is. Raises one `Misconfigured` that names every fault, also those that `agents` raised,
+    with file and line or with the environment's variable.
     """
     if file is None and DEFAULT_FILE.is_file():
         file = DEFAULT_FILE
     sources = _Sources(file)
     tree = sources.read_file()
     sources.read_environment(os.environ if environment is None else environment, tree)
-    agents = tree.get("agents")
-    for path in agents if isinstance(agents, list) else ():
-        if isinstance(path, str | Path) and not Path(path).exists():
+    named = tree.get("agents")
+    paths = [Path(path) for path in named if isinstance(path, str | Path)] if isinstance(named, list) else []
+    for path in paths:
+        if not path.exists():
             sources.blame(("agents",), f"agents: no such file or folder: {path}")
+    settings = None
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         for fault in error.errors():
             sources.blame(fault["loc"], _explain(fault["loc"], fault["type"], fault["msg"], fault.get("input")))
-    else:
-        if not sources.faults:
-            return settings
-    raise Misconfigured("The settings are wrong:\n" + "\n".join(f"  {_one_line(fault)}" for fault in sources.faults))
+    wrong_agents = _read_agents(agents, [path for path in paths if path.exists()], settings, sources)
+    if settings is not None and not sources.faults and not wrong_agents:
+        return settings
+    if not sources.faults:
+        raise Misconfigured(wrong_agents)
+    faults = [*map(_one_line, sources.faults), *wrong_agents.splitlines()]
+    raise Misconfigured("The settings are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
+
+
+def _read_agents(
+    read: Callable[[Sequence[Path]], Collection[str]] | None,
+    paths: Sequence[Path],
+    settings: Settings | None,
+    sources: _Sources,
+) -> str:
+    """What is wrong with the agents; who answers by default must be one of them."""
+    if read is None:
+        return ""
+    try:
+        known = read(paths)
+    except Misconfigured as error:
+        return str(error)
+    if settings is not None and settings.default_agent not in known:
+        there = ", ".join(sorted(known))
+        sources.blame(
+            ("default_agent",), f"default_agent: there is no agent {settings.default_agent!r}; there are {there}"
+        )
+    return ""
 
 
 class _Sources:

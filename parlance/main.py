@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -35,8 +35,13 @@ log = structlog.get_logger()
 
 def settings(file: Path | None) -> tuple[Settings, dict[str, Agent]]:
     """The settings and every agent. Raises `Misconfigured` with every fault in one message."""
-    chosen = config.load(file)
-    return chosen, agents.load(chosen.agents, checks=(faults, script.faults))
+    known: dict[str, Agent] = {}
+
+    def read(paths: Sequence[Path]) -> dict[str, Agent]:
+        known.update(agents.load(paths, checks=(faults, script.faults)))
+        return known
+
+    return config.load(file, agents=read), known
 
 
 def routes(default: str) -> tuple[Route, ...]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,24 @@ def test_whatever_is_written_there_are_settings_or_one_error_that_names_a_place(
         places = []
         assert isinstance(got, Settings)
     assert all(place == str(file) or place.startswith("PARLANCE_") for place in places), places
+
+
+def test_faults_of_the_agents_are_told_with_those_of_the_settings(tmp_path: Path):
+    def read(paths: Sequence[Path]) -> set[str]:
+        assert paths == [tmp_path / "shop.yaml"]
+        raise Misconfigured("shop.yaml:3: wrong\nshop.yaml:4: wrong too")
+
+    (tmp_path / "shop.yaml").touch()
+    file = write(tmp_path, 'port = "x"\nagents = ["shop.yaml"]\n')
+    with pytest.raises(Misconfigured) as caught:
+        load(file, {}, agents=read)
+    told = str(caught.value)
+    assert f"{file}:1: port" in told
+    assert "shop.yaml:3: wrong" in told
+    assert "shop.yaml:4: wrong too" in told
+
+
+def test_who_answers_by_default_must_exist_and_the_fault_names_its_line(tmp_path: Path):
+    file = write(tmp_path, 'port = 1\ndefault_agent = "nobody"\n')
+    with pytest.raises(Misconfigured, match=r":2: default_agent: there is no agent 'nobody'; there are anna, ben"):
+        load(file, {}, agents=lambda paths: {"ben", "anna"})
