@@ -50,8 +50,11 @@ async def test_interim_words_are_replaced_and_only_final_ones_reach_a_screen_rea
         await line.tell(CallerSaid("what are your", False, 1))
         await page.wait_for(f"{LINES}.join('|') == 'what are your'")
         assert await page.evaluate(spoken) == []
+        when = "document.querySelector('.line .when').textContent"
+        await page.evaluate(f"{when} = 'as it began'")
         await line.tell(CallerSaid("what are your hours", True, 1))
         await page.wait_for(f"{LINES}.join('|') == 'what are your hours'")
+        assert await page.evaluate(when) == "as it began"
         assert await page.evaluate(spoken) == ["what are your hours"]
         await line.tell(CallerSaid("um", False, 2), CallerUnheard(2))
         await line.tell(CallerSaid("uh-huh", True, 3), Murmured("uh-huh"))

@@ -68,7 +68,10 @@ export class Transcript {
     const { line, words } = this.line("caller", "You");
     words.textContent = text;
     this.last = { line, text };
-    if (before) before.replaceWith(line);
+    if (before) {
+      line.querySelector(".when").textContent = before.querySelector(".when").textContent;
+      before.replaceWith(line);
+    }
     this.add(line);
   }
 
