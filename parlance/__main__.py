@@ -16,11 +16,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from parlance import main as house
+from parlance import main as root
 from parlance import play
 from parlance.engine.errors import ParlanceError
 from parlance.terminal.live import Show
-from parlance.terminal.waterfall import rows, summary
+from parlance.terminal.waterfall import Chart, rows, summary
 
 app = typer.Typer(
     help="A call engine for AI phone agents.",
@@ -43,8 +43,8 @@ def call(
     as_json: AsJson = False,
 ) -> None:
     """Play a recorded caller through a whole call, in real time, and show it as it happens."""
-    chosen, known = house.settings(config)
-    house.logs(chosen.log.model_copy(update={"level": "warning"}))
+    chosen, known = root.settings(config)
+    root.logs(chosen.log.model_copy(update={"level": "warning"}))
     show = Show(json=as_json)
     now = datetime.now().astimezone()
     records = trio.run(partial(play.play, chosen, known, agent, recording, out, show=show, now=now))
@@ -53,7 +53,7 @@ def call(
         print(json.dumps({"event": "Waterfall", "turns": turns, "summary": summary(turns)}))
         return
     show.console.print()
-    show.console.print(play.waterfall(records))
+    show.console.print(Chart(turns))
     show.console.print(f"\n{out}/call.wav (caller left, agent right), {out}/transcript.txt, {out}/trace.jsonl")
 
 
@@ -66,21 +66,21 @@ def serve(
     config: ConfigFile = None,
 ) -> None:
     """Take calls: carriers on their media paths, people on the page at /."""
-    chosen, known = house.settings(config)
+    chosen, known = root.settings(config)
     given = {"host": host, "port": port}
     chosen = chosen.model_copy(update={key: value for key, value in given.items() if value is not None})
-    house.logs(chosen.log)
+    root.logs(chosen.log)
 
     def opened(host: str, port: int) -> None:
         Console(stderr=True, highlight=False).print(f"parlance: http://{host}:{port}/ (end with Ctrl+C)")
 
-    trio.run(partial(house.run, chosen, known, opened=opened))
+    trio.run(partial(root.run, chosen, known, opened=opened))
 
 
 @app.command()
 def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the agents that would answer."""
-    _, known = house.settings(config)
+    _, known = root.settings(config)
     facts = [
         {
             "name": agent.name,

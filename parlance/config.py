@@ -16,20 +16,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
+from parlance.engine.agent import Strict
 from parlance.engine.errors import Misconfigured
 
 DEFAULT_FILE = Path("parlance.toml")
 PREFIX = "PARLANCE_"
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-
-
-class Strict(BaseModel):
-    """A table that refuses keys it does not know, so that a typing error cannot be silent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Limits(Strict):

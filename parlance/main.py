@@ -24,7 +24,7 @@ from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import LineError
 from parlance.house import House
-from parlance.http.app import Desk, create
+from parlance.http.app import View, create
 from parlance.http.gateway import Gateway, Route
 from parlance.http.mend import App
 from parlance.http.serve import serve, watch_signals
@@ -71,7 +71,7 @@ async def run(
     """Serve until SIGTERM or SIGINT; then drain, and end. A second signal ends at once."""
     house = House(chosen, known)
     stop = trio.Event()
-    app = create(Desk(agents=offered(house), ready=house.refusal, statistics=lambda: statistics(house)))
+    app = create(View(agents=offered(house), ready=house.refusal, statistics=lambda: statistics(house)))
     app.asgi_app = Gateway(app.asgi_app, house.take, routes(chosen.default_agent))  # type: ignore[method-assign]
     async with trio.open_nursery() as nursery:
 

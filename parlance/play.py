@@ -5,14 +5,11 @@ It belongs to the composition root: it may import everything, and of the rooms n
 
 from __future__ import annotations
 
-import math
 import signal
 from collections.abc import Mapping
 from datetime import datetime
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import trio
 
 from parlance.actors.media.fake import FakeLine, FakeWire
@@ -20,7 +17,7 @@ from parlance.actors.media.port import Started
 from parlance.codecs import mulaw, wav
 from parlance.codecs.convert import convert
 from parlance.codecs.format import TELEPHONE, Format
-from parlance.codecs.resample import RATES
+from parlance.codecs.resample import RATES, fourier
 from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Misconfigured
@@ -29,7 +26,6 @@ from parlance.house import House
 from parlance.terminal.live import Show
 from parlance.terminal.record import Recorder
 from parlance.terminal.tracks import Tracks
-from parlance.terminal.waterfall import Chart, rows
 
 PATIENCE = 4.0
 """Seconds of silence after which a caller whose recording is over hangs up: more than any agent needs to answer."""
@@ -44,20 +40,8 @@ def load(path: Path) -> bytes:
     except wav.BadAudio as error:
         raise Misconfigured(str(error)) from None
     if sound.rate not in RATES:
-        return mulaw.encode(_resampled(sound))
+        return mulaw.encode(fourier(sound.samples, sound.rate, TELEPHONE.rate))
     return convert(sound.samples, Format("pcm16", sound.rate), TELEPHONE)
-
-
-def _resampled(sound: wav.Sound) -> bytes:
-    """A rate that no stream here has (11.025 or 32 kHz), as PCM16 at the telephone's: all at once, by its spectrum."""
-    samples = np.frombuffer(sound.samples, np.int16)
-    length = math.ceil(len(samples) * TELEPHONE.rate / sound.rate)
-    # As much silence behind it as makes the ratio of the lengths that of the rates.
-    step = sound.rate // math.gcd(sound.rate, TELEPHONE.rate)
-    whole = -(-len(samples) // step) * step
-    ratio = Fraction(TELEPHONE.rate, sound.rate)
-    narrow = np.fft.irfft(np.fft.rfft(samples, whole), int(whole * ratio)) * float(ratio)
-    return np.clip(np.rint(narrow[:length]), -32768, 32767).astype(np.int16).tobytes()
 
 
 class Caller:
@@ -132,8 +116,3 @@ async def _refresh(show: Show, recorder: Recorder) -> None:
         await trio.sleep(REFRESH)
         show.tick(trio.current_time() - start)
         await recorder.flush()
-
-
-def waterfall(records: list[Record]) -> Chart:
-    """What each turn's latency was made of."""
-    return Chart(rows(records))

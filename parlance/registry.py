@@ -6,7 +6,6 @@ Each module has a `make`: `make(settings)` for ears and voices (shared by calls 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,7 +18,7 @@ from parlance.actors.speaker.port import Voice
 from parlance.actors.thinker.port import Mind
 from parlance.engine.agent import Agent, Provider
 from parlance.engine.errors import Misconfigured
-from parlance.engine.faults import explain
+from parlance.engine.faults import Fault, explain, meant, told
 
 PROVIDERS = {
     "ear": {"sphinx": "parlance.actors.listener.sphinx", "rehearsal": "parlance.actors.listener.rehearsal"},
@@ -30,7 +29,6 @@ PROVIDERS = {
     },
     "voice": {"espeak": "parlance.actors.speaker.espeak", "rehearsal": "parlance.actors.speaker.rehearsal"},
 }
-Fault = tuple[tuple[str | int, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ class Registry:
 
     def crew(self, agent: Agent) -> Crew:
         """The agent's ear, mind and voice. Raises `Misconfigured` where one is unknown or refuses its settings."""
-        for at, message in faults(agent):
-            raise Misconfigured(f"agent {agent.name}: {'.'.join(map(str, at))}: {message}")
+        if wrong := faults(agent):
+            raise Misconfigured(f"agent {agent.name}: {'; '.join(map(told, wrong))}")
         make_mind = _module("mind", agent.mind).make
         return Crew(
             agent,
@@ -78,9 +76,7 @@ def faults(agent: Agent) -> list[Fault]:
         if kind in known:
             found.extend(_settings(role, provider))
         else:
-            near = difflib.get_close_matches(kind, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
-            found.append(((role,), f"there is no {role} {kind!r}: {hint}"))
+            found.append(((role,), f"there is no {role} {kind!r}{meant(kind, sorted(known))}"))
     return found
 
 

@@ -22,6 +22,12 @@ def figures() -> tuple[int, int, int]:
     return trio.lowlevel.current_statistics().tasks_living, threading.active_count(), len(os.listdir("/proc/self/fd"))
 
 
+def grown(before: tuple[int, int, int]) -> list[str]:
+    """What there is more of than before. Less is no leak: Trio lets go of threads that an earlier test left idle."""
+    names = ("tasks", "threads", "files")
+    return [name for name, now, then in zip(names, figures(), before, strict=True) if now > then]
+
+
 async def one(seed: int) -> Stage:
     """A short call that ends in one of many ways, at a random moment."""
     dice = random.Random(seed)
@@ -57,7 +63,7 @@ async def test_a_thousand_calls_leave_nothing_behind(autojump_clock: object) -> 
                 nursery.start_soon(call, batch * AT_ONCE + number)
     assert len(ended) == CALLS + 1
     assert {"completed", "failed"} == set(ended)
-    assert figures() == before
+    assert grown(before) == []
 
 
 async def test_a_call_that_is_over_is_garbage(autojump_clock: object) -> None:
@@ -74,6 +80,6 @@ async def test_a_call_cancelled_from_outside_ends_properly(moment: float, autoju
     before = figures()
     with trio.move_on_after(moment):
         await stage.play((0.1, says(0.3)))
-    assert figures() == before
+    assert grown(before) == []
     assert [event.reason for event in stage.all(t.CallEnded)] == ["cancelled"]
     assert stage.line.closed is not None

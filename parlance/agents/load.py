@@ -18,11 +18,11 @@ from pydantic import ValidationError
 
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Misconfigured
-from parlance.engine.faults import explain
+from parlance.engine.faults import Fault, explain
+from parlance.engine.faults import Path as Where
 
-Where = tuple[str | int, ...]
-Check = Callable[[Agent], Iterable[tuple[Where, str]]]
-"""Faults that the agent's own shape does not show: where in its file, as keys and indexes, and what."""
+Check = Callable[[Agent], Iterable[Fault]]
+"""Faults that the agent's own shape does not show."""
 
 SUFFIXES = (".yaml", ".yml")
 MOST_BYTES = 1_000_000

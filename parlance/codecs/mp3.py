@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from parlance.codecs.errors import MissingCodec
+from parlance.codecs import pyav
 from parlance.codecs.pcm import Framer
 
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -15,15 +14,6 @@ RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 BITRATE = 64_000
 """Bits a second: transparent for speech, and a rate that all three MPEG versions have."""
-
-
-def _av() -> ModuleType:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingCodec("MP3 needs PyAV: pip install 'parlance[formats]'") from error
-    module: ModuleType = av
-    return module
 
 
 class Encoder:
@@ -37,7 +27,7 @@ class Encoder:
     def __init__(self, rate: int) -> None:
         if rate not in RATES:
             raise ValueError(f"MP3 has no {rate} Hz: the rates are {', '.join(map(str, RATES))}")
-        self._av = _av()
+        self._av = pyav.load("MP3")
         self.rate = rate
         self._open()
 

@@ -104,8 +104,12 @@ def to_pcm16(data: bytes, depth: Depth) -> bytes:
         return _narrow(np.frombuffer(data, "<i4"))
     # Before the cast to double, which complains of a signaling NaN.
     floats = np.nan_to_num(np.frombuffer(data, "<f4" if depth == "f32" else "<f8"), nan=0.0, posinf=1.0, neginf=-1.0)
-    scaled: NDArray[np.float64] = np.clip(floats.astype(np.float64), -1.0, 1.0) * _FULL_SCALE
-    return np.clip(np.rint(scaled), -32768, 32767).astype("<i2").tobytes()
+    return rounded(np.clip(floats.astype(np.float64), -1.0, 1.0) * _FULL_SCALE)
+
+
+def rounded(samples: NDArray[np.float64]) -> bytes:
+    """PCM16 of samples on its own scale (full scale is 32,768), rounded to even and clipped."""
+    return np.clip(np.rint(samples), -32768, 32767).astype("<i2").tobytes()
 
 
 def _narrow(samples: NDArray[np.int32]) -> bytes:

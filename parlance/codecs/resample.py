@@ -1,4 +1,4 @@
-"""Changing the rate of a mono PCM16 stream: the filter, and the stream that runs through it.
+"""Changing the rate of mono PCM16: the filter, the stream that runs through it, and recordings at any rate.
 
 A polyphase FIR (Kaiser-windowed sinc) as one matrix a pair of rates: a block of input with half a filter's length on
 either side, times the matrix, is a block of output. Two properties are wanted that soxr's stream has not:
@@ -11,16 +11,21 @@ either side, times the matrix, is a block of output. Two properties are wanted t
 
 Every pair keeps 0 to 0.86 of the lower Nyquist frequency within 0.01 dB, and from that Nyquist frequency on
 suppresses what would alias (or, going up, the images) by `REJECTION` dB.
+
+Rates that no stream has (11.025 or 32 kHz) are only met in files: `fourier` converts a whole recording at once.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from parlance.codecs import pcm
 
 RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 """Rates that can be converted into each other, in Hz."""
@@ -164,3 +169,18 @@ def resample(pcm16: bytes, source: int, target: int) -> bytes:
     """A whole recording at once. The same samples as feeding it in pieces; n in are ceil(n * target / source) out."""
     stream = Resampler(source, target)
     return stream.feed(pcm16) + stream.flush()
+
+
+def fourier(pcm16: bytes, source: int, target: int) -> bytes:
+    """A whole recording at once, between any two rates, by its spectrum; n in are ceil(n * target / source) out.
+
+    It rings where the recording begins or ends with a sound. Raises ValueError for half a sample.
+    """
+    samples = np.frombuffer(pcm16, "<i2")
+    if not len(samples):
+        return b""
+    ratio = Fraction(target, source)
+    # As much silence behind it as makes the ratio of the lengths that of the rates.
+    padded = -(-len(samples) // ratio.denominator) * ratio.denominator
+    scaled = np.fft.irfft(np.fft.rfft(samples, padded), int(padded * ratio)) * float(ratio)
+    return pcm.rounded(scaled[: math.ceil(len(samples) * ratio)])

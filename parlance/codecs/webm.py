@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parlance.codecs import pcm
-from parlance.codecs.errors import BadAudio, MissingCodec
+from parlance.codecs import pcm, pyav
+from parlance.codecs.errors import BadAudio
 from parlance.codecs.resample import Resampler
 
 if TYPE_CHECKING:
@@ -128,15 +127,6 @@ def _children(body: bytes) -> dict[int, bytes]:
     return found
 
 
-def _av() -> ModuleType:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingCodec("WebM needs PyAV: pip install 'parlance[formats]'") from error
-    module: ModuleType = av
-    return module
-
-
 class Decoder:
     """WebM chunks, cut anywhere, to mono PCM16 at `rate` Hz, without the encoder's pre-skip.
 
@@ -146,7 +136,7 @@ class Decoder:
     """
 
     def __init__(self, rate: int = _OPUS_RATE) -> None:
-        self._av = _av()
+        self._av = pyav.load("WebM")
         self.rate = rate
         self._demuxer = _Demuxer()
         self._resampler = Resampler(_OPUS_RATE, rate)

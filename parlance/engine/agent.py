@@ -88,7 +88,7 @@ class Limits(Strict):
 
 
 class Lines(Strict):
-    """What the agent says of its own accord. An empty greeting greets nobody."""
+    """What the agent says of its own accord, besides the greeting."""
 
     reprompt: str = "Are you still there?"
     pardon: str = "Sorry, I did not catch that. Could you say it again?"
@@ -106,6 +106,7 @@ class Agent(Strict):
     listed: bool = True
     """Whether people are offered this agent on the page; carriers can name it all the same."""
     greeting: str = ""
+    """Empty: the caller speaks first."""
     prompt: str = ""
     script: dict[str, Any] | None = None
     ear: Provider = Provider(kind="sphinx")

@@ -16,18 +16,16 @@ from parlance.engine import message as m
 from parlance.engine import trace as t
 from parlance.engine.agent import Agent
 from parlance.engine.child import Budget, Child, Report, Restart
+from parlance.engine.deadline import Deadline
 from parlance.engine.errors import ParlanceError, inner, plain
 from parlance.engine.murmur import Murmurs
 from parlance.engine.roles import Listener, Media, Speaker, Thinker
 from parlance.engine.state import Agent as AgentState
-from parlance.engine.state import Caller, Line, Rules, State, deadline, greet, step
+from parlance.engine.state import Caller, Line, Rules, State, greet, step
 from parlance.engine.supervisor import Supervisor
 from parlance.engine.turn import Turn
 
 log = logging.getLogger(__name__)
-
-ANSWER_LIMIT = 10.0
-"""Seconds a call may ring before its media is ready."""
 
 
 class Call:
@@ -43,14 +41,16 @@ class Call:
         self.trace = t.Trace(self.clock)
         self.turn: Turn | None = None
         self._epoch: float | None = None
-        self._since = {"line": 0.0, "caller": 0.0, "agent": 0.0}
-        self._replying = 0.0
-        self._deadline: float | None = None
+        self._deadline = Deadline(agent)
+        self._expires: float | None = None
         self._pending: deque[m.Event] = deque()
         self._stepping = False
         self._began = 0.0
+        """When the present or last sound of the caller began."""
         self._voice = False
+        """Whether the gate hears it still."""
         self._heard = (0.0, 0.0, 0.0)
+        """Of the caller's last words: when the voice stopped, the end of turn was decided, the words came."""
         self._murmurs = Murmurs(agent.interruption.murmurs)
         self._scope = trio.CancelScope()
         self._fault: Exception | None = None
@@ -65,7 +65,7 @@ class Call:
         """Live through the call. Whatever happens, it ends once and leaves no task behind."""
         self._epoch = trio.current_time()
         self.trace.emit(t.CallStarted(self.id, self.agent, self.carrier, self.caller, self.called))
-        self._rearm()
+        self._expires = self._deadline.of(self.state)
         self._work_off()
         children = (
             Child("media", self.media.run, Restart.TEMPORARY, grace=1.5, significant=True),
@@ -99,7 +99,7 @@ class Call:
         now -= self._epoch
         self.media.tick(now)
         self.listener.tick(now)
-        if self._deadline is not None and now >= self._deadline:
+        if self._expires is not None and now >= self._expires:
             self.happen(m.Expired())
         elif now >= self.profile.limits.call and self.state.line is Line.OPEN:
             self.close(m.How.COMPLETED, "time limit", self.profile.lines.closing or None)
@@ -194,33 +194,14 @@ class Call:
 
     def _apply(self, state: State, actions: tuple[m.Action, ...]) -> None:
         before, self.state = self.state, state
-        now = self.clock()
-        for machine in ("line", "caller", "agent"):
-            if getattr(before, machine) is not getattr(state, machine):
-                self._since[machine] = now
-        if before.turn != state.turn:
-            self._since["agent"] = now
-        if (before.turn, before.audible) != (state.turn, state.audible):
-            self._replying = now
+        self._deadline.changed(before, state, self.clock())
         if (before.line, before.caller, before.agent) != (state.line, state.caller, state.agent):
             self.trace.emit(t.StateChanged(state.line.value, state.caller.value, state.agent.value))
         for action in actions:
             self._perform(action)
-        self._rearm()
+        self._expires = self._deadline.of(self.state)
         if before.line is Line.RINGING and state.line is Line.OPEN and self.profile.greeting:
             self._apply(*greet(self.state, m.Cue.GREETING))
-
-    def _rearm(self) -> None:
-        """The deadline of the present joint state; it dies with the state."""
-        limit, machines = deadline(self.state) or ("", ())
-        since = max((self._since[machine] for machine in machines), default=0.0)
-        self._deadline = since + self._limit(limit) if limit else None
-
-    def _limit(self, name: str) -> float:
-        if self.state.line is Line.RINGING:
-            return ANSWER_LIMIT
-        source = self.profile.interruption if name in ("hold", "hold_most") else self.profile.limits
-        return float(getattr(source, name))
 
     def _perform(self, action: m.Action) -> None:
         match action:
@@ -230,7 +211,7 @@ class Call:
                 self.media.hold()
                 self.trace.emit(t.Held(self.state.turn, self.clock() - self._began))
             case m.Release():
-                self._since["agent"] = self._replying
+                self._deadline.released()
                 self.media.release()
                 self.trace.emit(t.Resumed(self.state.turn))
             case m.Finish():

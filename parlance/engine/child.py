@@ -27,7 +27,7 @@ class Restart(Enum):
 class Child:
     """A child, as data.
 
-    `run(*, task_status)` calls `task_status.started()` once it is ready and works until it is canceled or
+    `run(*, task_status)` calls `task_status.started()` once it is ready and works until it is cancelled or
     done; it is called again for each restart. `grace`: seconds it has to stop. `significant`: once it has
     ended for good, so has the supervisor.
     """

@@ -1,8 +1,8 @@
 """The error tree, named by whose act it was.
 
 Everything parlance raises on purpose is a `ParlanceError`. The branch says who has to act: the user
-(`Misconfigured`), the caller's side of the line (`LineError`), a provider (`ProviderError`), the house itself
-(`Refused`, `Stalled`, `Exhausted`). `retry` says whether the same thing may work if tried again.
+(`Misconfigured`), the other side of the line (`LineError`, `LineGone`, `Stalled`), a provider (`ProviderError`), the
+house itself (`Refused`, `Exhausted`, `Full`). `retry` says whether the same thing may work if tried again.
 """
 
 from __future__ import annotations

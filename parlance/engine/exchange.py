@@ -1,6 +1,6 @@
 """The exchange: which calls are on the line, how many more may be, and how the house is emptied.
 
-Capacity is taken before a call is answered, in one step that can not be interrupted, so that more calls than
+Capacity is taken before a call is answered, in one step that cannot be interrupted, so that more calls than
 there are seats are refused and counted, and never degrade those that are on the line. A call runs in the
 exchange's nursery and not in its connection's task: what it does to end well does not depend on who brought
 it. What a call does is not known here.
@@ -86,8 +86,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What became of the calls that were on the line when draining began. `living` are left although
-    cancelled."""
+    """What became of the calls that were on the line when draining began; `living` are left although cancelled."""
 
     ended: int
     closed: int
@@ -171,9 +170,13 @@ class Exchange:
         self._peak = max(self._peak, self._taken)
         return Seat(name, lambda: self._give_back(name))
 
+    def refuse(self, reason: str, code: int, message: str) -> Refused:
+        """The error to raise for a call that is not taken, counted under `reason`: also for reasons of others."""
+        self._refused[reason] += 1
+        return Refused(message, reason=reason, code=code)
+
     async def place(self, seat: Seat, call: Placed) -> None:
-        """Run `call` in `seat` and wait until it has ended, well or not: `crashed` is told of its error, not
-        we.
+        """Run `call` in `seat` and wait until it has ended, well or not: its error is told to `crashed`, not raised.
 
         If we are cancelled the call is cancelled too, and we wait for it `patience` seconds at most. Raises
         `errors.Refused` (reason `draining`; the seat is free again) where it is too late for a call to begin,
@@ -192,8 +195,7 @@ class Exchange:
         seat._take()
         ended = trio.Event()
         self._calls[call.id] = call
-        # Shielded, so that a cancellation can only be ours, and what the call raises meanwhile is seen as its
-        # error.
+        # Shielded, so that a cancellation can only be ours, and what the call raises meanwhile is seen as its error.
         self._scopes[call.id] = scope = trio.CancelScope(shield=True)
         self._nursery.start_soon(self._keep, seat, call, scope, ended, name=f"call {call.id}")
         try:
@@ -253,7 +255,7 @@ class Exchange:
         )
 
     async def _keep(self, seat: Seat, call: Placed, scope: trio.CancelScope, ended: trio.Event) -> None:
-        # One of the three broad excepts of the house: a call that crashes must not end the others.
+        # One of the house's few broad excepts: a call that crashes must not end the others.
         try:
             with scope:
                 await call.run()
@@ -266,7 +268,7 @@ class Exchange:
             ended.set()
 
     def _ask_to_end(self, call: Placed) -> None:
-        # The same broad except: a call that can not even be asked is cancelled, and the others are asked.
+        # The same broad except: a call that cannot even be asked is cancelled, and the others are asked.
         try:
             call.drain()
         except Exception as error:
@@ -287,8 +289,3 @@ class Exchange:
         if not self._seats[name]:
             del self._seats[name]
         self._freed.unpark_all()
-
-    def refuse(self, reason: str, code: int, message: str) -> Refused:
-        """The error to raise for a call that is not taken, counted under `reason`: also for reasons of others."""
-        self._refused[reason] += 1
-        return Refused(message, reason=reason, code=code)

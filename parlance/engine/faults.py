@@ -7,19 +7,38 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterator
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from parlance.engine.errors import Misconfigured
+
 Path = tuple[str | int, ...]
+"""A place in a settings block: keys and indexes from its top."""
 Fault = tuple[Path, str]
+"""Where, and what is wrong there."""
+Model = TypeVar("Model", bound=BaseModel)
 
 _LONGEST = 60
 
 
+def checked(model: type[Model], settings: Mapping[str, Any], whose: str) -> Model:
+    """`settings` as a `model`. Raises `Misconfigured` with every fault, in one line that begins with `whose`."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        raise Misconfigured(f"{whose}: {'; '.join(map(told, explain(error, model)))}") from None
+
+
+def told(fault: Fault) -> str:
+    """A fault in one line, its place first, where it has one."""
+    path, text = fault
+    return f"{'.'.join(map(str, path))}: {text}" if path else text
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """Every fault of a failed validation of `model`: where, as keys and indexes from its top, and what is wrong."""
+    """Every fault of a failed validation of `model`."""
     return [
         (tuple(step for step in fault["loc"] if step != "[key]"), _words(fault, model))
         for fault in error.errors(include_url=False)

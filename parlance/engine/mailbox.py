@@ -5,7 +5,7 @@ never waits and never switches tasks; only what may wait is `async`. Not for use
 
 Two invariants make cancellation safe and the order first in, first out: a getter waits only while the mailbox
 is empty, and a putter waits only while its item, or one before it, does not fit. Whoever removes a waiter has
-already done that waiter's work, so a wake-up can not be lost to a cancellation that comes after it.
+already done that waiter's work, so a wake-up cannot be lost to a cancellation that comes after it.
 """
 
 from __future__ import annotations

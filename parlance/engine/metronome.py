@@ -112,8 +112,7 @@ class Metronome:
         for member in members:
             if self._members is not members and not self._has(member):
                 continue
-            # One of the three broad excepts of the house: a bug in one call must not stop the beat of all
-            # others.
+            # One of the house's few broad excepts: a bug in one call must not stop the beat of all others.
             try:
                 member.tick(now)
             except Exception as error:

@@ -1,6 +1,6 @@
 """What a call needs of its four actors, and what they may tell it. Pure.
 
-The call knows its actors only by these protocols; `main` puts real ones in. `Desk` is the other direction: the part
+The call knows its actors only by these protocols; `house` puts real ones in. `Desk` is the other direction: the part
 of a call that an actor sees. All of it is called, never awaited: audio and control move without a task switch.
 """
 

@@ -40,12 +40,15 @@ class Agent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an agent's settings decide. `pardon`: seconds of speech without words that deserve a question."""
+    """The bounds of the tables; a call takes `prompts` and `interruptible` from its agent's settings."""
 
     prompts: int = 2
+    """How often, in a row, the agent may speak to silence before it says goodbye."""
     interruptible: bool = True
     pardon: float = 0.6
+    """Seconds of speech without words that deserve a question."""
     failures: int = 2
+    """How many replies, in a row, may fail before the call cannot be saved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,4 @@
-"""Supervision as data: which children there are, what follows from each one's end, and in which order they
-stop.
+"""Supervision: which children there are, what follows from each one's end, and in which order they stop.
 
 Everything that restarts, gives up on or stops a child lives here; what a child does is not known here. After
 the model of Erlang/OTP's `supervisor`, with one difference: children start side by side, because a caller
@@ -9,8 +8,8 @@ goes before who is fed.
 Each child runs in a shielded scope of its own. So a cancellation from outside reaches none of them directly:
 it wakes the supervisor, which stops them in order, and only then does the cancellation go on its way.
 
-What can not be done under Trio: leave a task behind. A child that shields itself beyond its grace is reported
-as `overran`, does not keep the others from being stopped, and its scope stays canceled, but `run` ends only
+What cannot be done under Trio: leave a task behind. A child that shields itself beyond its grace is reported
+as `overran`, does not keep the others from being stopped, and its scope stays cancelled, but `run` ends only
 when it has gone. Hence the rule of the house that every shield has a deadline: then stopping takes no longer
 than the sum of the graces and the longest such shield. A child that blocks the thread, or spins without a
 checkpoint, stops everything.
@@ -201,8 +200,8 @@ class Supervisor:
             self._report(child, "started")
 
         cell.scope = trio.CancelScope(shield=True)
-        # One of the three broad excepts of the house. It is outside of the scope, so that what the child
-        # raised on being stopped arrives here without the cancellation that came with it.
+        # One of the house's few broad excepts: what a child raises is its restart's reason. It is outside of the
+        # scope, so that what the child raised on being stopped comes without the cancellation that came with it.
         try:
             with cell.scope:
                 await child.run(task_status=_Life(began))

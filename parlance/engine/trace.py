@@ -6,10 +6,10 @@ plain functions, called at once and in order: a sink must not wait and must not 
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from enum import Enum
 from typing import Any
 
 
@@ -219,8 +219,11 @@ class Record:
 
     def as_dict(self) -> dict[str, Any]:
         """`{"seq", "at", "event", ...}` with plain values, ready for JSON."""
-        plain = {k: v.value if isinstance(v, Enum) else v for k, v in asdict(self.event).items()}
-        return {"seq": self.seq, "at": round(self.at, 6), "event": type(self.event).__name__, **plain}
+        return {"seq": self.seq, "at": round(self.at, 6), "event": type(self.event).__name__, **asdict(self.event)}
+
+    def as_line(self) -> str:
+        """The same as a line of JSON, its end included."""
+        return json.dumps(self.as_dict(), ensure_ascii=False, default=str) + "\n"
 
 
 Sink = Callable[[Record], None]

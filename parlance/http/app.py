@@ -59,12 +59,12 @@ BODY = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class View:
     """What the front end may know of the house."""
 
     agents: Mapping[str, Agent]
     ready: Callable[[], str | None]
-    """None when a call can be taken, else the reason: `draining`, `full`, `not started`."""
+    """None when a call can be taken, else the reason: `starting`, `draining`, `full`."""
     statistics: Callable[[], dict[str, Any]]
     """Figures for `/health`, ready for JSON."""
 
@@ -76,7 +76,7 @@ class _File:
     etag: str
 
 
-def create(desk: Desk, static: Path = STATIC) -> QuartTrio:
+def create(view: View, static: Path = STATIC) -> QuartTrio:
     """The application, with the page's files from `static`."""
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY
@@ -93,8 +93,8 @@ def create(desk: Desk, static: Path = STATIC) -> QuartTrio:
     async def asset(name: str) -> Response:
         return await _answer(files, name)
 
-    app.register_blueprint(health.pages(desk.ready, desk.statistics))
-    app.register_blueprint(agents.pages(desk.agents))
+    app.register_blueprint(health.pages(view.ready, view.statistics))
+    app.register_blueprint(agents.pages(view.agents))
     app.register_error_handler(HTTPException, _problem)
     app.after_request(_secure)
     return app

@@ -23,6 +23,7 @@ import h11
 import trio
 import wsproto.utilities
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -189,11 +190,19 @@ class _Line:
 
 
 class _Server(TCPServer):
-    """Hypercorn's side of one connection, whose idle timer does not outlive it by seconds and whose end is an end."""
+    """Hypercorn's side of one connection, whose idle timer runs after every response and ends with the connection, and
+    whose end is an end.
+    """
+
+    async def protocol_send(self, event: Event) -> None:
+        # It runs in the request's own task, which Quart cancels as soon as the response is out: without the shield the
+        # idle timer would not be started again, and a connection kept alive would hold the shutdown until it is cut.
+        with trio.CancelScope(shield=isinstance(event, Updated)):
+            await super().protocol_send(event)
 
     async def _close(self) -> None:
-        # It runs in the request's own task, which Quart cancels as soon as the response is out: without the shield a
-        # client that asked for "Connection: close" would wait for the end of its answer.
+        # In the request's own task too: without the shield a client that asked for "Connection: close" would wait for
+        # the end of its answer.
         with trio.move_on_after(CUT, shield=True):
             await super()._close()
 

@@ -8,7 +8,6 @@ only final lines are written, one by one, without control codes.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,7 +115,7 @@ class Show:
     def __call__(self, record: Record) -> None:
         """Show what has happened."""
         if self._json:
-            self._out.write(json.dumps(record.as_dict(), ensure_ascii=False, default=str) + "\n")
+            self._out.write(record.as_line())
             self._out.flush()
             return
         self._now = max(self._now, record.at)

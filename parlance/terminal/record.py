@@ -7,7 +7,6 @@ file concerned stops there, and `fault` says why.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -21,8 +20,6 @@ from parlance.engine.errors import Misconfigured
 from parlance.engine.trace import Record
 from parlance.terminal.tracks import Tracks
 from parlance.terminal.transcript import Transcript
-
-__all__ = ["Recorder", "Tracks"]
 
 TRACE = "trace.jsonl"
 TRANSCRIPT = "transcript.txt"
@@ -129,8 +126,7 @@ class Recorder:
     def _write_lines(self) -> None:
         lines = []
         while self._pending:
-            plain = self._pending.popleft().as_dict()
-            lines.append(json.dumps(plain, ensure_ascii=False, default=str) + "\n")
+            lines.append(self._pending.popleft().as_line())
         # A lone surrogate has no UTF-8: it becomes "?".
         self._trace.write("".join(lines).encode("utf-8", "replace"))
         self._trace.flush()

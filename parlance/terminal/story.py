@@ -52,7 +52,7 @@ class Story:
         self.entries: list[Entry] = []
         """What has not been taken out yet, in order of beginning."""
         self.state = ("", "", "")
-        """Line, caller and agent, in lower case."""
+        """Line, caller and agent."""
         self.answer: float | None = None
         """Seconds from the caller's last voiced frame to the first frame of the last reply."""
         self.over = False
@@ -121,7 +121,7 @@ class Story:
         self._note(at, clean(", ".join(parts)), "head")
 
     def _changed(self, at: float, event: trace.StateChanged) -> None:
-        self.state = (event.line.lower(), event.caller.lower(), event.agent.lower())
+        self.state = (event.line, event.caller, event.agent)
 
     def _caller_began(self, at: float, event: trace.CallerBegan) -> None:
         if self._began is None:

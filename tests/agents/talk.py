@@ -40,5 +40,5 @@ class Caller:
         return words, acts
 
     def hear(self, heard: str, *, complete: bool = False) -> None:
-        self.history.agent(heard, cut=not complete)
+        self.history.agent(heard)
         self.mind.committed(heard, complete)

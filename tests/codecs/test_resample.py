@@ -13,7 +13,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parlance.codecs.resample import _ONE, RATES, REJECTION, Resampler, _filter, resample
+from parlance.codecs.resample import _ONE, RATES, REJECTION, Resampler, _filter, fourier, resample
 
 PAIRS = list(itertools.permutations(RATES, 2))
 every_pair = pytest.mark.parametrize(("source", "target"), PAIRS)
@@ -221,3 +221,36 @@ def test_a_flush_begins_a_new_stream():
 def test_a_rate_that_cannot_be_had_is_refused(pair):
     with pytest.raises(ValueError, match="cannot resample"):
         Resampler(*pair)
+
+
+ODD_RATES = [(11025, 8000), (32000, 8000), (12345, 8000), (8000, 11025)]
+
+
+@pytest.mark.parametrize(("source", "target"), ODD_RATES)
+def test_a_recording_at_any_rate_agrees_with_scipy(source, target):
+    """Of a length that fits both rates no silence has to be added, and scipy does the same sum."""
+    length = source // math.gcd(source, target) * 20
+    spectrum = np.fft.rfft(np.random.default_rng(11).normal(0, 3000, length))
+    spectrum[int(0.9 * length * min(source, target) / source / 2) :] = 0  # At the Nyquist frequency itself they differ.
+    samples = np.rint(np.fft.irfft(spectrum, length)).astype("<i2")
+    oracle = scipy.signal.resample(samples, length * target // source)
+    out = np.frombuffer(fourier(samples.tobytes(), source, target), "<i2")
+    assert np.abs(out - oracle).max() <= 0.6
+
+
+@pytest.mark.parametrize(("source", "target"), ODD_RATES)
+@pytest.mark.parametrize("length", [0, 1, 2, 1234])
+def test_sample_count_of_a_recording_is_exact(source, target, length):
+    assert len(fourier(bytes(2 * length), source, target)) // 2 == math.ceil(length * target / source)
+
+
+def test_a_recording_that_gets_too_loud_clips_instead_of_wrapping():
+    square = np.where(np.arange(800) // 40 % 2, 32767, -32768).astype("<i2")
+    out = np.frombuffer(fourier(square.tobytes(), 11025, 16000), "<i2")
+    assert (out.min(), out.max()) == (-32768, 32767)
+    assert (np.sign(out[65:105]) == 1).all()
+
+
+def test_half_a_sample_of_a_recording_is_refused():
+    with pytest.raises(ValueError, match="multiple of element size"):
+        fourier(b"abc", 11025, 8000)

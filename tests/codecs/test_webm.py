@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import itertools
+import sys
 from pathlib import Path
 
 import av
@@ -252,13 +252,6 @@ def test_the_codec_of_ffmpeg_itself_serves_where_libopus_is_missing(live, monkey
 
 
 def test_without_pyav_the_error_says_what_to_install(monkeypatch):
-    real = builtins.__import__
-
-    def none(name, *rest):
-        if name == "av":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", none)
-    with pytest.raises(MissingCodec, match=r"pip install 'parlance\[formats\]'"):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MissingCodec, match=r"WebM needs PyAV: pip install 'parlance\[formats\]'"):
         webm.Decoder()

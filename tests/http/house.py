@@ -17,7 +17,7 @@ from trio_websocket import WebSocketConnection, connect_websocket_url
 from parlance.actors.media.port import Socket, Started, Wire
 from parlance.engine.agent import Agent
 from parlance.engine.errors import LineError, LineGone, Refused
-from parlance.http.app import Desk, create
+from parlance.http.app import View, create
 from parlance.http.gateway import Gateway, Route
 from parlance.http.serve import serve
 
@@ -69,8 +69,8 @@ class House:
         return f"http://127.0.0.1:{self.port}"
 
     async def run(self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
-        desk = Desk(agents=self.agents, ready=lambda: self.reason, statistics=lambda: {"calls": 3})
-        app = create(desk, self.static)
+        view = View(agents=self.agents, ready=lambda: self.reason, statistics=lambda: {"calls": 3})
+        app = create(view, self.static)
         app.asgi_app = Gateway(app.asgi_app, self._take, routes())  # type: ignore[method-assign]
         await serve(app, host="127.0.0.1", port=0, graceful=self.graceful, stop=self.stop, task_status=task_status)
 

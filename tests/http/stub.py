@@ -23,7 +23,7 @@ from parlance.actors.media.browser import Browser
 from parlance.actors.media.port import Marked, Message, Stopped
 from parlance.engine.agent import Agent
 from parlance.engine.trace import TraceEvent
-from parlance.http.app import Desk, create
+from parlance.http.app import View, create
 
 AGENTS = (
     Agent(
@@ -112,7 +112,7 @@ class Stub:
 
     def __post_init__(self) -> None:
         self.ringing, self.calls = trio.open_memory_channel[Line](10)
-        self.pages = create(Desk({agent.name: agent for agent in AGENTS}, lambda: None, dict))
+        self.pages = create(View({agent.name: agent for agent in AGENTS}, lambda: None, dict))
 
     @property
     def address(self) -> str:

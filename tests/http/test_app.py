@@ -7,7 +7,7 @@ import pytest
 import trio
 from house import RECEPTIONIST, House
 
-from parlance.http.app import HEADERS, STATIC, Desk, create
+from parlance.http.app import HEADERS, STATIC, View, create
 
 
 async def test_the_page_and_its_files_have_their_types(house: House):
@@ -93,7 +93,7 @@ async def test_a_fault_inside_is_a_problem_without_its_details_and_is_logged(pag
     def broken() -> None:
         raise ZeroDivisionError("the secret detail")
 
-    app = create(Desk(agents={}, ready=broken, statistics=dict), page)
+    app = create(View(agents={}, ready=broken, statistics=dict), page)
     with caplog.at_level(logging.ERROR):
         got = await app.test_client().get("/ready")
     assert got.status_code == 500
@@ -112,7 +112,7 @@ async def test_no_thread_works_for_a_page(house: House, monkeypatch: pytest.Monk
         raise AssertionError("a thread was asked for")
 
     monkeypatch.setattr(trio.to_thread, "run_sync", refuse)
-    app = create(Desk(agents={}, ready=lambda: None, statistics=dict), house.static)
+    app = create(View(agents={}, ready=lambda: None, statistics=dict), house.static)
     client = app.test_client()
     for path in ("/", "/static/app.js", "/api/v1/agents", "/ready"):
         assert (await client.get(path)).status_code == 200
@@ -120,7 +120,7 @@ async def test_no_thread_works_for_a_page(house: House, monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the page is not there")
 async def test_the_page_that_ships_keeps_to_its_own_policy():
-    app = create(Desk(agents={}, ready=lambda: None, statistics=dict))
+    app = create(View(agents={}, ready=lambda: None, statistics=dict))
     text = (await (await app.test_client().get("/")).get_data()).decode()
     assert "<script>" not in text
     assert "<style" not in text

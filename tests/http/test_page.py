@@ -228,6 +228,27 @@ async def test_a_connection_lost_in_mid_call_is_said_and_the_next_call_is_one_ke
         assert await page.evaluate(LINES) == []
 
 
+async def test_a_server_that_is_gone_when_the_sound_is_loaded_is_said():
+    gone = "AudioWorklet.prototype.addModule = () => Promise.reject(new DOMException('no', 'AbortError'));"
+    async with visited(gone) as (page, _):
+        await page.click("#call")
+        await page.wait_for(f"({NOTICE}).includes('cannot be reached')")
+
+
+async def test_on_a_telephone_the_transcript_can_be_read_when_the_call_is_over():
+    async with visited() as (page, stub):
+        await page.resize(390, 700, mobile=True)
+        line = await called(page, stub)
+        for utterance in range(30):
+            await line.tell(CallerSaid(f"line {utterance}", True, utterance))
+        await line.tell(TurnTimed(2, 10.0, 10.35, 10.4, 10.41, 10.42, 10.5, 10.6))
+        await line.say(*line.wire.goodbye("agent hung up"))
+        await line.close()
+        await page.wait_for("document.body.dataset.stage == 'idle'")
+        assert await page.evaluate("document.getElementById('transcript').clientHeight") > 300
+        assert await page.evaluate(f"{WIDE} <= 0")
+
+
 async def test_every_text_has_contrast_and_nothing_is_wider_than_the_screen():
     async with visited() as (page, stub):
         line = await called(page, stub)

@@ -80,6 +80,21 @@ async def test_stopping_without_connections_is_immediate_and_frees_everything(pa
         await trio.open_tcp_stream("127.0.0.1", house.port)
 
 
+async def test_stopping_does_not_wait_for_a_connection_that_is_kept_alive_and_idle(page: Path):
+    async with trio.open_nursery() as nursery:
+        house = House(page, graceful=10)
+        house.port = await nursery.start(house.run)
+        async with await trio.open_tcp_stream("127.0.0.1", house.port) as browser:
+            await browser.send_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 200 " in await browser.receive_some()
+            begun = trio.current_time()
+            house.stop.set()
+            with trio.fail_after(5):
+                while await browser.receive_some():
+                    pass
+    assert trio.current_time() - begun < 2
+
+
 async def test_stopping_waits_for_a_call_that_ends_in_time(page: Path):
     done = []
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from parlance.codecs import pcm
 from parlance.codecs.resample import Resampler
 
 LINE = 8_000
@@ -70,4 +71,4 @@ class Conditioner:
 
     def _passed(self, audio: bytes) -> bytes:
         samples = np.frombuffer(audio, "<i2") * 10 ** ((self.gain or 0.0) / 20)
-        return self._resampler.feed(np.clip(np.rint(samples), -32768, 32767).astype("<i2").tobytes())
+        return self._resampler.feed(pcm.rounded(samples))

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import trio
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from parlance.actors.listener.port import Heard
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.agent import Strict
-from parlance.engine.errors import Misconfigured
+from parlance.engine.faults import checked
 
 NAME = "rehearsal"
 
@@ -102,8 +102,4 @@ class RehearsalEar:
 
 def make(settings: dict[str, Any]) -> RehearsalEar:
     """The ear of an agent's `ear:` settings. Raises `Misconfigured`."""
-    try:
-        return RehearsalEar(Settings(**settings))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise Misconfigured(f"ear {NAME}: {faults}") from error
+    return RehearsalEar(checked(Settings, settings, f"ear {NAME}"))

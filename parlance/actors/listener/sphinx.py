@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import Annotated, Any, cast
 
 import trio
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from parlance.actors.listener import decoder
 from parlance.actors.listener.conditioner import LINE
@@ -24,6 +24,7 @@ from parlance.actors.listener.port import Heard
 from parlance.codecs.format import Format
 from parlance.engine.agent import Strict
 from parlance.engine.errors import Garbled, Misconfigured, Unreachable
+from parlance.engine.faults import checked
 
 NAME = "sphinx"
 GRACE = 1.0
@@ -44,9 +45,8 @@ class Settings(Strict):
 class Worker:
     """One decoder process and its pipes. `call` counts the calls it has served."""
 
-    def __init__(self, process: trio.Process, command: list[str]) -> None:
+    def __init__(self, process: trio.Process) -> None:
         self.process = process
-        self.command = command
         self.call = 0
         self.sound = True
         self._stdin = cast("trio.lowlevel.FdStream", process.stdin)
@@ -67,7 +67,7 @@ class Worker:
             )
         except OSError as error:
             raise Unreachable(NAME, f"cannot start its decoder ({error})") from error
-        return cls(process, command)
+        return cls(process)
 
     @property
     def usable(self) -> bool:
@@ -266,11 +266,7 @@ class SphinxEar:
 
 def make(settings: dict[str, Any]) -> SphinxEar:
     """The ear of an agent's `ear:` settings. Raises `Misconfigured`."""
-    try:
-        checked = Settings(**settings)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise Misconfigured(f"ear {NAME}: {faults}") from error
+    chosen = checked(Settings, settings, f"ear {NAME}")
     if find_spec("pocketsphinx") is None:
         raise Misconfigured(f"ear {NAME} needs pocketsphinx: pip install 'parlance[local]'")
-    return SphinxEar(checked)
+    return SphinxEar(chosen)

@@ -265,7 +265,7 @@ class MediaActor:
             self.playout.complete()
 
     def retake(self, turn: int) -> str:
-        return self.playout.retake(self._desk.clock()) if turn == self.playout.turn else ""
+        return self.playout.retake() if turn == self.playout.turn else ""
 
     async def room(self, turn: int) -> int:
         """Wait for room in the playout; a stale turn has all the room in the world, for nothing."""

@@ -25,6 +25,8 @@ from parlance.codecs.format import FRAME_MS, Format
 FRAME = FRAME_MS / 1000
 RATES = (8000, 16000, 24000, 32000, 48000)
 """Rates of PCM16 lines; G.711 is 8 kHz."""
+MODE = 2
+"""How aggressively WebRTC's detector filters out what is no speech: 0 to 3."""
 WINDOW, EVIDENCE = 5, 3
 """Three voiced frames of five: 60 ms of proof, which leaves room for the 80 ms median that barge-in may take."""
 HANGOVER = 10
@@ -53,20 +55,18 @@ class Verdict(Enum):
 class Gate:
     """Judges one call's 20 ms frames, in the line's own format."""
 
-    def __init__(self, line: Format, *, second: SecondOpinion | None = None, mode: int = 2) -> None:
+    def __init__(self, line: Format, *, second: SecondOpinion | None = None) -> None:
         self.open = False
         """Whether the caller is speaking now."""
         self.began = 0.0
         """When the present or last speech began: the start of its first voiced frame."""
         self.ended = 0.0
         """When the last voiced frame ended."""
-        self.level = -100.0
-        """dBFS (RMS) of the last frame."""
         self.overruled = 0
         """Candidates that the second opinion did not believe."""
         if line.rate not in RATES:
             raise ValueError(f"no gate for {line.rate} Hz: it judges {', '.join(map(str, RATES))} Hz")
-        self._vad = webrtcvad.Vad(mode)
+        self._vad = webrtcvad.Vad(MODE)
         self._line = line
         # WebRTC's detector takes 8, 16, 32 and 48 kHz; 24 kHz is averaged down to 8.
         self._thin = 3 if line.rate == 24000 else 1
@@ -130,7 +130,7 @@ class Gate:
             samples = samples.reshape(-1, self._thin).mean(axis=1).astype(np.int16)
             frame = samples.tobytes()
         self._candidate.append(frame)
-        self.level = level = _level(samples)
+        level = _level(samples)
         self._follow(level)
         return self._stands_out(level) and bool(self._vad.is_speech(frame, self._rate))
 

@@ -90,7 +90,7 @@ class Playout:
         rest = -(self._total - self._sent) % self._line.frame
         self._audio += self._line.silence * (rest // self._line.width)
 
-    def retake(self, now: float) -> str:
+    def retake(self) -> str:
         """Forget what was not sent of the open phrase, close it, and return its words that the cut audio lacks."""
         span = self._spans[-1] if self._spans else None
         if span is None or span.end is not None:

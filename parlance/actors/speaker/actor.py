@@ -16,6 +16,7 @@ from parlance.engine.roles import Desk
 from parlance.engine.turn import Turn
 
 ORDERS = 32
+"""Turns that may wait: more are a bug, since a turn that has ended takes no time."""
 
 
 class SpeakerActor:

@@ -18,11 +18,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import trio
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from parlance.codecs.format import Format
 from parlance.engine.agent import Strict
 from parlance.engine.errors import Misconfigured, Rejected
+from parlance.engine.faults import checked
 
 NAME = "espeak"
 RATE = 22_050
@@ -237,8 +238,4 @@ def pieces(text: str) -> Iterator[str]:
 
 def make(settings: dict[str, Any]) -> EspeakVoice:
     """The voice of an agent's `voice:` settings. Raises `Misconfigured`."""
-    try:
-        return EspeakVoice(Settings(**settings))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise Misconfigured(f"voice {NAME}: {faults}") from error
+    return EspeakVoice(checked(Settings, settings, f"voice {NAME}"))

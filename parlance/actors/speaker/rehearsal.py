@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import trio
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from parlance.codecs import mulaw
+from parlance.codecs import mulaw, pcm
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.agent import Strict
-from parlance.engine.errors import Misconfigured
+from parlance.engine.faults import checked
 
 NAME = "rehearsal"
 PREPARED = 10.0
@@ -69,13 +69,9 @@ def sound() -> bytes:
     syllables = 0.55 - 0.45 * np.cos(2 * np.pi * 4 * t)
     voice *= syllables
     voice *= 32768 * 10 ** (LEVEL / 20) / np.sqrt(np.mean(voice**2))
-    return mulaw.encode(np.clip(voice, -32768, 32767).astype("<i2").tobytes())
+    return mulaw.encode(pcm.rounded(voice))
 
 
 def make(settings: dict[str, Any]) -> RehearsalVoice:
     """The voice of an agent's `voice:` settings. Raises `Misconfigured`."""
-    try:
-        return RehearsalVoice(Settings(**settings))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise Misconfigured(f"voice {NAME}: {faults}") from error
+    return RehearsalVoice(checked(Settings, settings, f"voice {NAME}"))

@@ -19,6 +19,7 @@ from parlance.engine.trace import PhraseReady
 from parlance.engine.turn import Turn
 
 ORDERS = 32
+"""Turns that may wait: more are a bug, since a turn that has ended takes no time."""
 
 
 class ThinkerActor:
@@ -38,7 +39,7 @@ class ThinkerActor:
         self.history.caller(words)
 
     def commit(self, heard: str, complete: bool) -> None:
-        self.history.agent(heard, cut=not complete)
+        self.history.agent(heard)
         self._mind.committed(heard, complete)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -29,27 +29,20 @@ class History:
         self._entries: deque[Line] = deque()
         self._characters = 0
         self._dropped = 0
-        self._interrupted = False
 
     def caller(self, text: str) -> None:
         """The caller said `text`. Whitespace at its ends is dropped; empty text changes nothing."""
         if text := text.strip():
             self._append(Line("caller", text))
 
-    def agent(self, heard: str, *, cut: bool = False) -> None:
-        """The caller heard `heard` of the agent's reply; `cut`: there was more, which the caller did not hear.
+    def agent(self, heard: str) -> None:
+        """The caller heard `heard` of the agent's reply.
 
         Nothing heard changes no line: as far as the caller knows, the agent has not spoken, and the next words of the
         caller belong to the same line as the last ones.
         """
-        self._interrupted = cut
         if heard := heard.strip():
             self._append(Line("agent", heard))
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the agent's last reply was cut short (also when nothing of it was heard)."""
-        return self._interrupted
 
     @property
     def dropped(self) -> int:

@@ -17,13 +17,13 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import trio
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from parlance.actors.thinker.port import Line, Thought, Token
 from parlance.actors.thinker.sse import Events
 from parlance.engine.agent import Agent, Strict
 from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
-from parlance.engine.faults import explain
+from parlance.engine.faults import checked
 
 NAME = "openai"
 KEY = "OPENAI_API_KEY"
@@ -247,14 +247,10 @@ def _read(data: str) -> tuple[str, bool]:
 
 def make(settings: dict[str, Any], agent: Agent) -> Minds:
     """A maker of one mind per call; its `aclose` closes the connections that they share. Raises `Misconfigured`."""
-    try:
-        checked = Settings(**settings)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, ('mind', *where)))}: {text}" for where, text in explain(error, Settings)]
-        raise Misconfigured(f"agent {agent.name}: {'; '.join(faults)}") from None
+    whose = f"agent {agent.name}: mind {NAME}"
+    chosen = checked(Settings, settings, whose)
     try:
         package = import_module("openai")
     except ImportError:
-        message = f"agent {agent.name}: the mind {NAME} needs a package: pip install 'parlance[openai]'"
-        raise Misconfigured(message) from None
-    return Minds(package, checked, agent.prompt)
+        raise Misconfigured(f"{whose} needs openai: pip install 'parlance[openai]'") from None
+    return Minds(package, chosen, agent.prompt)

@@ -8,11 +8,11 @@ from itertools import cycle, islice
 from typing import Annotated, Any
 
 import trio
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from parlance.actors.thinker.port import Line, Thought, Token
 from parlance.engine.agent import Agent, Strict
-from parlance.engine.errors import Misconfigured
+from parlance.engine.faults import checked
 
 NAME = "rehearsal"
 REPLY = (
@@ -51,9 +51,5 @@ class RehearsalMind:
 
 def make(settings: dict[str, Any], _agent: Agent | None = None) -> Callable[[], RehearsalMind]:
     """A maker of one mind per call, of an agent's `mind:` settings. Raises `Misconfigured`."""
-    try:
-        checked = Settings(**settings)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise Misconfigured(f"mind {NAME}: {faults}") from error
-    return lambda: RehearsalMind(checked)
+    chosen = checked(Settings, settings, f"mind {NAME}")
+    return lambda: RehearsalMind(chosen)

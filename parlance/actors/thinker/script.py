@@ -22,7 +22,7 @@ from parlance.actors.thinker.form import heard as take_heard
 from parlance.actors.thinker.port import Line, Thought, Token
 from parlance.engine.agent import Agent, Strict
 from parlance.engine.errors import Misconfigured
-from parlance.engine.faults import Fault, explain
+from parlance.engine.faults import Fault, explain, told
 
 NAME = "script"
 _POSTPONED = frozenset({"hang_up", "transfer"})
@@ -140,9 +140,9 @@ def make(
 
     `today`: what day it is where the agent is; for tests.
     """
-    checked = agent.model_copy(update={"mind": agent.mind.model_validate({"kind": NAME, **settings})})
-    if wrong := faults(checked):
-        lines = "\n".join(f"  {'.'.join(map(str, path)) or 'agent'}: {text}" for path, text in wrong)
+    chosen = agent.model_copy(update={"mind": agent.mind.model_validate({"kind": NAME, **settings})})
+    if wrong := faults(chosen):
+        lines = "\n".join(f"  {told(fault)}" for fault in wrong)
         raise Misconfigured(f"the script of agent {agent.name} cannot be used:\n{lines}")
     script, _ = rules.check(agent.script or {}, agent.transfer)
     assert script is not None

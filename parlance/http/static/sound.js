@@ -44,7 +44,11 @@ export class Sound {
     try {
       this.stream = await microphone();
       const here = new URL(".", import.meta.url);
-      await Promise.all(["capture.js", "playback.js"].map((name) => this.context.audioWorklet.addModule(new URL(name, here))));
+      const modules = ["capture.js", "playback.js"].map((name) => this.context.audioWorklet.addModule(new URL(name, here)));
+      await Promise.all(modules).catch((error) => {
+        // They come from the server, as the page did: whatever browser made it this far can run them.
+        throw new SoundError("unreachable", error.message);
+      });
       if (!this.closed) this.connect();
     } finally {
       if (this.closed) this.release();

@@ -277,8 +277,8 @@ async def test_a_command_that_cannot_be_started_is_unreachable() -> None:
 
 
 def test_wrong_settings_are_named() -> None:
-    with pytest.raises(Misconfigured, match=r"sphinx.*warm.*colour"):
-        sphinx.make({"warm": -1, "colour": "red"})
+    with pytest.raises(Misconfigured, match=r"sphinx.*warm.*color"):
+        sphinx.make({"warm": -1, "color": "red"})
 
 
 def test_without_pocketsphinx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

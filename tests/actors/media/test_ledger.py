@@ -149,7 +149,7 @@ class Ledger(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule()
     def retake(self) -> None:
-        rest = self.playout.retake(self.now)
+        rest = self.playout.retake()
         self.open = False
         self.stream = self.stream[: max(self.opened, self.sent)]
         assert self.said[-1].endswith(rest)

@@ -360,11 +360,11 @@ def test_retaking_a_phrase_drops_what_was_not_sent_and_returns_the_words_it_lack
     playout.phrase("Done.")
     playout.add(audio(0, 800))
     playout.phrase_done()
-    assert playout.retake(0.0) == "", "no phrase is open"
+    assert playout.retake() == "", "no phrase is open"
     playout.phrase("one two three four five six seven eight")
     playout.add(audio(800, 2400))
     send(playout, 0.0)
-    rest = playout.retake(0.0)
+    rest = playout.retake()
     assert rest
     assert "one two three four five six seven eight".endswith(rest)
     playout.phrase(rest)

@@ -34,7 +34,7 @@ def test_lines_alternate_as_they_were_heard():
 def test_the_caller_goes_on_talking_when_nothing_of_the_agent_was_heard():
     history = History()
     history.caller("i need")
-    history.agent("", cut=True)
+    history.agent("")
     history.caller("an appointment")
     assert history.lines() == (Line("caller", "i need an appointment"),)
 
@@ -42,20 +42,9 @@ def test_the_caller_goes_on_talking_when_nothing_of_the_agent_was_heard():
 def test_one_heard_word_of_the_agent_separates_the_caller_s_lines():
     history = History()
     history.caller("i need")
-    history.agent("Sure", cut=True)
+    history.agent("Sure")
     history.caller("an appointment")
     assert [line.text for line in history.lines()] == ["i need", "Sure", "an appointment"]
-
-
-def test_interrupted_tells_of_the_last_reply_only():
-    history = History()
-    assert not history.interrupted
-    history.agent("We are op", cut=True)
-    assert history.interrupted
-    history.caller("wait")
-    assert history.interrupted
-    history.agent("Yes?")
-    assert not history.interrupted
 
 
 def test_the_newest_entry_stays_however_long_it_is():

@@ -1,3 +1,5 @@
+"""The settings: file, environment, and every fault of them in one message."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
