@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from stage import Stage, says  # noqa: E402
 
-from parlance import main as house  # noqa: E402
+from parlance import main as root  # noqa: E402
 from parlance import play  # noqa: E402
 from parlance.codecs import mulaw, wav  # noqa: E402
 from parlance.engine import trace as t  # noqa: E402
@@ -107,8 +107,8 @@ def virtual() -> dict[str, Any]:
 
 
 def embedded() -> dict[str, Any]:
-    chosen, known = house.settings(None)
-    house.logs(chosen.log.model_copy(update={"level": "warning"}))
+    chosen, known = root.settings(None)
+    root.logs(chosen.log.model_copy(update={"level": "warning"}))
     with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as nowhere:
         begin = cpu()
         run: Callable[[], Awaitable[list[t.Record]]] = partial(

@@ -37,7 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead
 @app.command()
 def call(
     recording: Annotated[Path, typer.Argument(metavar="CALLER.wav", help="What the caller says.")],
-    agent: Annotated[str, typer.Option(help="Who answers.")] = "receptionist",
+    agent: Annotated[str | None, typer.Option(help="Who answers. Default: the settings' default_agent.")] = None,
     out: Annotated[Path, typer.Option(help="Where call.wav, transcript.txt and trace.jsonl go.")] = Path("out"),
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -47,7 +47,8 @@ def call(
     root.logs(chosen.log.model_copy(update={"level": "warning"}))
     show = Show(json=as_json)
     now = datetime.now().astimezone()
-    records = trio.run(partial(play.play, chosen, known, agent, recording, out, show=show, now=now))
+    answering = agent or chosen.default_agent
+    records = trio.run(partial(play.play, chosen, known, answering, recording, out, show=show, now=now))
     turns = rows(records)
     if as_json:
         print(json.dumps({"event": "Waterfall", "turns": turns, "summary": summary(turns)}))

@@ -25,7 +25,7 @@ from stage import speech
 from test_house import start
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 
-from parlance import main as house
+from parlance import main as root
 from parlance.__main__ import main
 from parlance.agents import load
 from parlance.codecs import mulaw
@@ -335,9 +335,10 @@ def events(text: str) -> list[dict[str, Any]]:
 
 async def test_a_call_is_shown_and_leaves_its_three_files(here: Path) -> None:
     spoken = caller(here / "caller.wav", SECONDS)
+    (here / "default.toml").write_text('default_agent = "rehearsal"\n')
     async with (
         program("call", "caller.wav", "--agent", "rehearsal", "--out", "shown") as shown,
-        program("call", "caller.wav", "--agent", "rehearsal", "--out", "told", "--json") as told,
+        program("call", "caller.wav", "--config", "default.toml", "--out", "told", "--json") as told,
     ):
         assert await shown.ends(30) == 0
         assert await told.ends(30) == 0
@@ -352,6 +353,7 @@ async def test_a_call_is_shown_and_leaves_its_three_files(here: Path) -> None:
     *records, waterfall = events(told.out.decode())
     assert records == events((here / "told" / "trace.jsonl").read_text())
     assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+    assert records[0]["agent"] == "rehearsal", "the settings' default"
     assert records[-1]["event"] == "CallEnded"
     assert waterfall["event"] == "Waterfall"
     left, right = tracks(here / "told" / "call.wav")
@@ -467,7 +469,7 @@ async def test_a_signal_before_the_house_has_started_ends_it() -> None:
     with trio.fail_after(ENDING):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop)
-            await house.run(Settings(port=0), rehearsal())
+            await root.run(Settings(port=0), rehearsal())
 
 
 async def test_a_call_that_comes_before_the_house_is_ready_is_told_to_try_again() -> None:
@@ -479,7 +481,7 @@ async def test_a_call_that_comes_before_the_house_is_ready_is_told_to_try_again(
         listening.set()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(house.run, Settings(port=0), rehearsal(), opened=note))
+        nursery.start_soon(partial(root.run, Settings(port=0), rehearsal(), opened=note))
         with trio.fail_after(5):
             await listening.wait()
             async with open_websocket("127.0.0.1", opened[0], "/ws/voice-agent/receptionist", use_ssl=False) as line:

@@ -27,12 +27,10 @@ class FakeEar:
         self, script: Sequence[str], *, first: float = 0.1973, pace: float = 0.1471, final: float = 0.0471
     ) -> None:
         self.script = list(script)
-        self.opened = 0
         self.first, self.pace, self.final = first, pace, final
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[FakeHearing]:
-        self.opened += 1
         async with trio.open_nursery() as nursery:
             yield FakeHearing(self, nursery)
             nursery.cancel_scope.cancel()

