@@ -191,7 +191,7 @@ class House:
         name = name or self.settings.default_agent
         if name in self.crews:
             return self.agents[name]
-        known = ", ".join(sorted(self.crews))
+        known = ", ".join(sorted(known for known in self.crews if self.agents[known].listed))
         told = f"there is no agent {name[:64]!r}; there are {known}"
         raise self.exchange.refuse("unknown-agent", UNKNOWN_AGENT, told)
 

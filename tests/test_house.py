@@ -35,7 +35,9 @@ def agents(**changes: Any) -> dict[str, Agent]:
     plain = rehearsal.model_dump() | changes
     return {
         "rehearsal": rehearsal,
-        "receptionist": Agent.model_validate(plain | {"name": "receptionist", "greeting": "Hello, who is there?"}),
+        "receptionist": Agent.model_validate(
+            plain | {"name": "receptionist", "listed": True, "greeting": "Hello, who is there?"}
+        ),
     }
 
 

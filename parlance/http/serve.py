@@ -194,7 +194,12 @@ class _Server(TCPServer):
     whose end is an end.
     """
 
+    _ended = False
+    """Nothing is read any more: an idle timer started now would outlive the connection."""
+
     async def protocol_send(self, event: Event) -> None:
+        if self._ended and isinstance(event, Updated):
+            return
         # It runs in the request's own task, which Quart cancels as soon as the response is out: without the shield the
         # idle timer would not be started again, and a connection kept alive would hold the shutdown until it is cut.
         with trio.CancelScope(shield=isinstance(event, Updated)):
@@ -208,6 +213,7 @@ class _Server(TCPServer):
 
     async def _read_data(self) -> None:
         await super()._read_data()
+        self._ended = True
         await self.idle_task.stop()
 
 
