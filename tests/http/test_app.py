@@ -7,7 +7,7 @@ import pytest
 import trio
 from house import RECEPTIONIST, House
 
-from parlance.http.app import HEADERS, STATIC, View, create
+from parlance.http.app import HEADERS, View, create
 
 
 async def test_the_page_and_its_files_have_their_types(house: House):
@@ -118,7 +118,6 @@ async def test_no_thread_works_for_a_page(house: House, monkeypatch: pytest.Monk
         assert (await client.get(path)).status_code == 200
 
 
-@pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the page is not there")
 async def test_the_page_that_ships_keeps_to_its_own_policy():
     app = create(View(agents={}, ready=lambda: None, statistics=dict))
     text = (await (await app.test_client().get("/")).get_data()).decode()
