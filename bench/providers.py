@@ -20,7 +20,7 @@ from typing import Any
 import trio
 
 from parlance.actors.listener import sphinx
-from parlance.actors.listener.port import Heard, Hearing
+from parlance.actors.listener.port import Heard
 from parlance.actors.speaker import espeak
 from parlance.codecs import wav
 
@@ -40,12 +40,18 @@ def processor(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def keep(hearing: Hearing, heard_at: list[tuple[float, Heard]]) -> None:
-    """Note what is heard, and when, up to the final words."""
-    async for words in hearing.words():
-        heard_at.append((trio.current_time(), words))
-        if words.final:
-            return
+class Notes:
+    """What an ear tells, and when."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, Heard]] = []
+        self.done = trio.Event()
+        """The final words have come."""
+
+    def __call__(self, heard: Heard) -> None:
+        self.told.append((trio.current_time(), heard))
+        if heard.final:
+            self.done.set()
 
 
 async def heard() -> dict[str, Any]:
@@ -58,29 +64,29 @@ async def heard() -> dict[str, Any]:
     async with trio.open_nursery() as nursery:
         await nursery.start(ear.run)
         # The first call pays for loading the model, and is not measured.
-        async with ear.open() as hearing:
+        notes = Notes()
+        async with ear.open(notes) as hearing:
             await hearing.begin(0)
             await hearing.end(0)
-            await anext(aiter(hearing.words()))
+            await notes.done.wait()
         for name, text in sentences.items():
             audio = wav.read(RECORDINGS / name).samples
-            async with ear.open() as hearing:
+            notes = Notes()
+            async with ear.open(notes) as hearing:
                 pid = hearing._worker.process.pid
                 before = processor(pid)
                 start = trio.current_time()
-                heard_at: list[tuple[float, Heard]] = []
-                async with trio.open_nursery() as call:
-                    call.start_soon(keep, hearing, heard_at)
-                    await hearing.begin(1)
-                    size = ear.format.second // CHUNKS
-                    for number, at in enumerate(range(0, len(audio), size), 1):
-                        await trio.sleep_until(start + number / CHUNKS)
-                        await hearing.hear(audio[at : at + size])
-                    ended = trio.current_time()
-                    await hearing.end(1)
-                at_last, final = heard_at.pop()
+                await hearing.begin(1)
+                size = ear.format.second // CHUNKS
+                for number, at in enumerate(range(0, len(audio), size), 1):
+                    await trio.sleep_until(start + number / CHUNKS)
+                    await hearing.hear(audio[at : at + size])
+                ended = trio.current_time()
+                await hearing.end(1)
+                await notes.done.wait()
+                at_last, final = notes.told.pop()
                 finals.append(at_last - ended)
-                interims.extend(at_first - start for at_first, _ in heard_at[:1])
+                interims.extend(at_first - start for at_first, _ in notes.told[:1])
                 exact += final.text == text
                 cpu += processor(pid) - before
                 seconds += len(audio) / ear.format.second

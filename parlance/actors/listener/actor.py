@@ -1,8 +1,9 @@
 """The listener: the caller's frames to the ear, the ear's words to the call, and the end of the caller's turn.
 
-`feed` is on the frame path and only stores. An utterance opens when the gate hears speech (its audio begins a little
-before) and closes when the endpoint decides that the turn has ended; from then its words have a deadline, so that a
-transcript that never comes cannot hang a turn. A restarted ear is given the open utterance's audio again.
+`feed` is on the frame path: it stores, and asks the endpoint. An utterance opens when the gate hears speech (its audio
+begins a little before) and closes when the endpoint decides that the turn has ended, with a frame of the caller or,
+where none come, with the metronome's tick. From then its words have a deadline, so that a transcript that never comes
+cannot hang a turn. A restarted ear is given the open utterance's audio again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 import trio
 
 from parlance.actors.listener.endpoint import Endpoint
-from parlance.actors.listener.port import Ear, Hearing
+from parlance.actors.listener.port import Ear, Heard, Hearing
 from parlance.codecs.convert import Converter
 from parlance.codecs.format import FRAME_MS, Format
 from parlance.engine.errors import Unreachable
@@ -24,6 +25,10 @@ KEEP = 2000 // FRAME_MS
 """Frames of an utterance's last two seconds: what a new ear is given, and the most that may wait for a slow one."""
 PREROLL = 300 // FRAME_MS
 """Frames from before the gate's verdict: its evidence and a soft onset."""
+EARLY = 0.004
+"""Seconds before its deadline at which a frame may end a turn. Frames come every 20 ms after the voiced one that the
+deadline is counted from, early or late by a few ms: without it half of those that are due would come just too soon,
+and the turn would end up to 20 ms late, with the next tick."""
 
 
 @dataclass(slots=True)
@@ -72,9 +77,14 @@ class ListenerActor:
     # --------------------------------------------------------------------------------- frame path
 
     def feed(self, frame: bytes) -> None:
-        """One frame of the caller, in the line's format. Sheds the oldest when the ear is two seconds behind."""
-        if self._deaf:
-            return
+        """One frame of the caller, in the line's format. It is a moment at which his turn may end, as a tick is."""
+        if not self._deaf:
+            self._store(frame)
+        if self._endpoint.deadline is not None:
+            self._decide(self._desk.clock(), EARLY)
+
+    def _store(self, frame: bytes) -> None:
+        """Keep it for the ear. Sheds the oldest when the ear is two seconds behind."""
         self._recent.append(frame)
         utterance = self._open
         if utterance is None:
@@ -103,8 +113,8 @@ class ListenerActor:
             self._open.stopped = at
 
     def tick(self, now: float) -> None:
-        if self._open is not None and self._endpoint.due(now):
-            self._close(self._open, now)
+        if self._endpoint.deadline is not None:
+            self._decide(now)
         while self._asked and now >= (self._asked[0].decided or 0.0) + self._limit:
             self._settle(self._asked[0], self._asked[0].text)
 
@@ -120,6 +130,10 @@ class ListenerActor:
         if talking:
             self._recent.clear()
             self.began(now)
+
+    def _decide(self, now: float, early: float = 0.0) -> None:
+        if self._open is not None and self._endpoint.due(now, early=early):
+            self._close(self._open, now)
 
     def _close(self, utterance: Utterance, now: float) -> None:
         self._open = None
@@ -142,13 +156,12 @@ class ListenerActor:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the ear open. Provider errors end this run; the supervisor begins another."""
-        async with self._ear.open() as hearing, trio.open_nursery() as nursery:
+        async with self._ear.open(self._told) as hearing:
             self._again()
-            nursery.start_soon(self._pump, hearing)
             task_status.started()
-            async for heard in hearing.words():
-                self._words(heard.utterance, heard.text, heard.final)
-            raise Unreachable("ear", "it has stopped listening, though the call goes on")
+            await self._pump(hearing)
+        # The pump does not end: whatever ended it was the ear, and it kept the reason to itself.
+        raise Unreachable("ear", "it has stopped listening, though the call goes on")
 
     def _again(self) -> None:
         """A new ear knows nothing: give it what is kept of every utterance whose words are still waited for."""
@@ -160,18 +173,19 @@ class ListenerActor:
                 # The new ear hears all of a short utterance, and only the end of a long one.
                 utterance.before = utterance.text if len(utterance.kept) == KEEP else ""
 
-    def _words(self, number: int, text: str, final: bool) -> None:
+    def _told(self, heard: Heard) -> None:
+        """What the ear calls with its words."""
         for utterance in (*self._asked, *filter(None, (self._open,))):
-            if utterance.number != number:
+            if utterance.number != heard.utterance:
                 continue
-            text = joined(utterance.before, text)
-            if final and utterance.decided is not None:
+            text = joined(utterance.before, heard.text)
+            if heard.final and utterance.decided is not None:
                 self._settle(utterance, text)
             elif text.strip() and text != utterance.text:
                 utterance.text = text
                 if utterance is self._open:
                     self._endpoint.words(text)
-                self._desk.words(text, number)
+                self._desk.words(text, utterance.number)
             return
 
     async def _pump(self, hearing: Hearing) -> None:

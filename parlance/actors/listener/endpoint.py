@@ -52,6 +52,11 @@ class Endpoint:
         self.least, self.most = least, most
         self.usual = (least + START * (most - least)) / HEADROOM
         """This caller's usual pause inside a turn, in seconds."""
+        self.deadline: float | None = None
+        """When the turn ends if nothing changes; None while the caller speaks or nothing was said.
+
+        Kept, not worked out when asked: it is asked for with every frame.
+        """
         self._text = ""
         self._silent_since: float | None = None
         self._decided: float | None = None
@@ -63,15 +68,18 @@ class Endpoint:
             self._learn(at - self._silent_since)
         elif self._decided is not None and at - self._decided < REGRET and self._last is not None:
             self._learn(at - self._last)
-        self._silent_since = self._decided = self._last = None
+        self._silent_since = self._decided = self._last = self.deadline = None
 
     def ended(self, at: float) -> None:
         """Silence since `at`, the end of the last voiced frame."""
         self._silent_since = self._last = at
+        self.deadline = at + self.delay
 
     def words(self, text: str) -> None:
         """The words so far."""
         self._text = text
+        if self._silent_since is not None:
+            self.deadline = self._silent_since + self.delay
 
     @property
     def delay(self) -> float:
@@ -85,15 +93,9 @@ class Endpoint:
             case _:
                 return base
 
-    @property
-    def deadline(self) -> float | None:
-        """When the turn ends if nothing changes; None while the caller speaks or nothing was said."""
-        return None if self._silent_since is None else self._silent_since + self.delay
-
-    def due(self, now: float) -> bool:
-        """Whether the turn has ended. True once: the next turn begins with the next speech."""
-        deadline = self.deadline
-        if deadline is None or now < deadline:
+    def due(self, now: float, *, early: float = 0.0) -> bool:
+        """Whether the turn has ended, or will within `early` seconds. True once: the next begins with new speech."""
+        if self.deadline is None or now < self.deadline - early:
             return False
         self.conclude(now)
         return True
@@ -101,7 +103,7 @@ class Endpoint:
     def conclude(self, now: float) -> None:
         """The turn has ended, by decision of this object or another."""
         self._decided = now
-        self._silent_since = None
+        self._silent_since = self.deadline = None
         self._text = ""
 
     def _learn(self, pause: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -30,16 +30,15 @@ class FakeEar:
         self.first, self.pace, self.final = first, pace, final
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[FakeHearing]:
+    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[FakeHearing]:
         async with trio.open_nursery() as nursery:
-            yield FakeHearing(self, nursery)
+            yield FakeHearing(self, nursery, told)
             nursery.cancel_scope.cancel()
 
 
 class FakeHearing:
-    def __init__(self, ear: FakeEar, nursery: trio.Nursery) -> None:
-        self._ear, self._nursery = ear, nursery
-        self._send, self._receive = trio.open_memory_channel[Heard](64)
+    def __init__(self, ear: FakeEar, nursery: trio.Nursery, told: Callable[[Heard], None]) -> None:
+        self._ear, self._nursery, self._told = ear, nursery, told
         self._texts: dict[int, str] = {}
         self._spelling = trio.CancelScope()
 
@@ -60,16 +59,13 @@ class FakeHearing:
         if self._texts[utterance] != SILENT:
             self._nursery.start_soon(self._conclude, utterance)
 
-    def words(self) -> AsyncIterator[Heard]:
-        return self._receive
-
     async def _spell(self, utterance: int, text: str, scope: trio.CancelScope) -> None:
         words = text.split() if text != SILENT else []
         with scope:
             for count in range(1, len(words) + 1):
                 await trio.sleep(self._ear.pace if count > 1 else self._ear.first)
-                await self._send.send(Heard(utterance, " ".join(words[:count]), final=False))
+                self._told(Heard(utterance, " ".join(words[:count]), final=False))
 
     async def _conclude(self, utterance: int) -> None:
         await trio.sleep(self._ear.final)
-        await self._send.send(Heard(utterance, self._texts[utterance], final=True))
+        self._told(Heard(utterance, self._texts[utterance], final=True))

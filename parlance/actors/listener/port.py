@@ -7,7 +7,7 @@ streaming (a cloud service) may ignore `begin` and use `end` to ask for its fina
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,9 +39,6 @@ class Hearing(Protocol):
     async def end(self, utterance: int) -> None:
         """The caller's turn has ended: final words are wanted now."""
 
-    def words(self) -> AsyncIterator[Heard]:
-        """Everything heard, until the ear is closed. Not a generator: nobody else closes it."""
-
 
 class Ear(Protocol):
     """An ear that can be opened for many calls at once."""
@@ -51,5 +48,10 @@ class Ear(Protocol):
     chunk: float
     """Seconds of audio it wants at a time; 0 if it wants no audio at all."""
 
-    def open(self) -> AbstractAsyncContextManager[Hearing]:
-        """An ear for one call. Leaving the context closes it, in bounded time."""
+    def open(self, told: Callable[[Heard], None]) -> AbstractAsyncContextManager[Hearing]:
+        """An ear for one call, which calls `told` with whatever it hears, until its context is left and never after.
+
+        `told` does not wait: an ear may call it from a task of its context's own nursery, or from one task that serves
+        all calls. An ear that can hear no more while its context is open raises a `ProviderError` out of the context,
+        and cancels what runs in it. Leaving the context closes the ear, in bounded time.
+        """

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import Annotated, Any, cast
@@ -49,6 +49,8 @@ class Worker:
         self.process = process
         self.call = 0
         self.sound = True
+        self.gone = False
+        """It closed its end. Its exit code may come a little later."""
         self._stdin = cast("trio.lowlevel.FdStream", process.stdin)
         self._stdout = cast("trio.lowlevel.FdStream", process.stdout)
         self._lock = trio.Lock()
@@ -112,7 +114,7 @@ class Worker:
             self._unread += data
 
     def _lost(self) -> Unreachable:
-        self.sound = False
+        self.sound, self.gone = False, True
         code = self.process.poll()
         return Unreachable(NAME, "its decoder ended" + (f" with code {code}" if code is not None else ""))
 
@@ -130,15 +132,13 @@ class Worker:
 
 
 class SphinxHearing:
-    """One call's ear, and the iterator over its words."""
+    """One call's ear."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, worker: Worker, told: Callable[[Heard], None]) -> None:
+        self._worker, self._told = worker, told
         self._utterance = 0
         self._owed: set[int] = set()
-        self._greeted = False
         self._closed = False
-        self._waiting: trio.CancelScope | None = None
 
     async def begin(self, utterance: int) -> None:
         self._check()
@@ -154,27 +154,21 @@ class SphinxHearing:
         self._owed.add(utterance)
         await self._worker.send(decoder.message(decoder.END, utterance))
 
-    def words(self) -> AsyncIterator[Heard]:
-        return self
-
-    def __aiter__(self) -> SphinxHearing:
-        return self
-
-    async def __anext__(self) -> Heard:
-        while not self._closed:
-            with trio.CancelScope() as self._waiting:
-                kind, utterance, text = await self._worker.receive()
-                if kind == decoder.FAULT:
-                    self._worker.sound = False
-                    raise Unreachable(NAME, text)
-                if not self._greeted:
-                    self._greeted = kind == decoder.READY and utterance == self._worker.call
-                elif kind in (decoder.INTERIM, decoder.FINAL):
-                    final = kind == decoder.FINAL
-                    if final:
-                        self._owed.discard(utterance)
-                    return Heard(utterance, text, final)
-        raise StopAsyncIteration
+    async def _listen(self) -> None:
+        """Tell what the worker makes of the audio, until cancelled."""
+        greeted = False
+        while True:
+            kind, utterance, text = await self._worker.receive()
+            if kind == decoder.FAULT:
+                self._worker.sound = False
+                raise Unreachable(NAME, text)
+            if not greeted:
+                greeted = kind == decoder.READY and utterance == self._worker.call
+            elif kind in (decoder.INTERIM, decoder.FINAL):
+                final = kind == decoder.FINAL
+                if final:
+                    self._owed.discard(utterance)
+                self._told(Heard(utterance, text, final))
 
     async def _greet(self) -> None:
         self._worker.call += 1
@@ -182,8 +176,6 @@ class SphinxHearing:
 
     def _close(self) -> None:
         self._closed = True
-        if self._waiting is not None:
-            self._waiting.cancel()
         # A worker that owes its words may be stuck: it must not meet another call.
         self._worker.sound = self._worker.sound and not self._owed
 
@@ -227,21 +219,24 @@ class SphinxEar:
                         nursery.start_soon(self._idle.pop().finish)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[SphinxHearing]:
+    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[SphinxHearing]:
         """An ear for one call. Raises `Unreachable` if no worker can be started."""
         worker = await self._take()
         self._busy += 1
-        hearing = SphinxHearing(worker)
+        hearing = SphinxHearing(worker, told)
         try:
-            await hearing._greet()
-            yield hearing
+            async with trio.open_nursery() as nursery:
+                await hearing._greet()
+                nursery.start_soon(hearing._listen)
+                yield hearing
+                nursery.cancel_scope.cancel()
         finally:
             hearing._close()
             self._busy -= 1
             if self._pooling and worker.usable and len(self._idle) < self.settings.idle:
                 self._idle.appendleft(worker)
             else:
-                self._lost += worker.process.poll() not in (None, 0)
+                self._lost += worker.gone or worker.process.poll() not in (None, 0)
                 await worker.finish()
 
     def statistics(self) -> dict[str, int]:

@@ -5,8 +5,7 @@ Frames are numbered, so that a lost or doubled one is seen.
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,10 +47,10 @@ class Pen:
         """What it is to fail at next, once."""
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Pen]:
+    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[Pen]:
         self.opened += 1
-        self._send, self._receive = trio.open_memory_channel[Heard](math.inf)
-        with self._send, self._receive:
+        self._told = told
+        with trio.CancelScope() as self._scope:
             yield self
 
     async def begin(self, utterance: int) -> None:
@@ -70,14 +69,12 @@ class Pen:
             self.breaks = ""
             raise Unreachable("pen", "it is empty")
 
-    def words(self) -> AsyncIterator[Heard]:
-        return self._receive
-
     def say(self, utterance: int, text: str, *, final: bool = True) -> None:
-        self._send.send_nowait(Heard(utterance, text, final))
+        self._told(Heard(utterance, text, final))
 
     def stop(self) -> None:
-        self._send.close()
+        """Listen no more, and give no reason."""
+        self._scope.cancel()
 
     def frames(self, since: int = 0, until: int | None = None) -> list[int]:
         return [number for verb, what in self.log[since:until] if verb == "audio" for number in what]
@@ -120,9 +117,16 @@ class Desk:
 class Room:
     """A listener, its ear and its call; `pass_time` is the metronome and the line."""
 
-    def __init__(self, pen: Pen, *, line: Format = TELEPHONE, limit: float = 3.0) -> None:
+    def __init__(
+        self,
+        pen: Pen,
+        *,
+        line: Format = TELEPHONE,
+        limit: float = 3.0,
+        pauses: tuple[float, float] = (0.35, 1.4),
+    ) -> None:
         self.pen, self.desk = pen, Desk()
-        self.listener = ListenerActor(pen, line, self.desk, Endpoint(0.35, 1.4), transcript=limit)  # type: ignore[arg-type]
+        self.listener = ListenerActor(pen, line, self.desk, Endpoint(*pauses), transcript=limit)  # type: ignore[arg-type]
         self.next = 0
         self.failed: list[ParlanceError] = []
 

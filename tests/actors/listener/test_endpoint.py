@@ -101,6 +101,13 @@ def test_a_turn_ends_once() -> None:
     assert endpoint.deadline is None
 
 
+def test_a_turn_may_be_ended_a_little_early_and_then_has_ended() -> None:
+    endpoint = ready()
+    assert not endpoint.due(10.655, early=0.005)
+    assert endpoint.due(10.662, early=0.005)
+    assert not endpoint.due(10.7)
+
+
 def test_a_caller_who_has_said_nothing_or_is_speaking_has_no_deadline() -> None:
     endpoint = Endpoint(LEAST, MOST)
     assert endpoint.deadline is None

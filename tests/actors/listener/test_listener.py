@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import trio
 import trio.testing
 from pen import BEAT, DELAY, FRAME, Pen, frame, room
 
-from parlance.actors.listener.actor import KEEP, PREROLL
+from parlance.actors.listener.actor import EARLY, KEEP, PREROLL
 from parlance.codecs.format import Format
 from parlance.engine import trace as t
 
@@ -170,3 +171,79 @@ async def test_concluding_a_caller_who_is_silent_ends_his_turn_now(autojump_cloc
         await house.pass_time(1.0)
     assert pen.verbs() == [("begin", 1), ("end", 1)], "and concluding nothing does nothing"
     assert house.desk.told == [("said", 1, "hello")]
+
+
+# --------------------------------------------------------------------------------- when a turn ends
+
+
+@pytest.mark.parametrize("chunk", [0.1, 0.0])
+@pytest.mark.parametrize(
+    ("off", "ends"), [(-BEAT, False), (-EARLY - 1e-3, False), (-EARLY + 1e-3, True), (0.0, True), (0.007, True)]
+)
+async def test_the_frame_that_comes_when_the_turn_is_due_to_end_ends_it(
+    chunk: float, off: float, ends: bool, autojump_clock: object
+) -> None:
+    pen = Pen(chunk=chunk)
+    async with room(pen, pauses=(0.3, 0.3)) as house:
+        house.began()
+        await house.pass_time(1.0)
+        house.listener.ended(house.desk.clock())
+        await trio.sleep(0.3 + off)
+        house.listener.feed(frame(house.next))
+        assert (house.listener._open is None) is ends
+        await trio.testing.wait_all_tasks_blocked()
+        assert (("end", 1) in pen.log) is ends
+        if chunk and ends:
+            assert pen.frames()[-1] == house.next, "the frame with which it ended belongs to it"
+
+
+@pytest.mark.parametrize("phase", [0.001, 0.007, 0.013, 0.019])
+@pytest.mark.parametrize("jitter", [-0.003, 0.0, 0.003])
+async def test_whatever_the_phase_of_the_ticks_a_turn_ends_within_the_jitter_of_its_frames(
+    phase: float, jitter: float, autojump_clock: object
+) -> None:
+    pen = Pen(chunk=0.0)
+    async with room(pen, pauses=(0.3, 0.3)) as house:
+        house.began()
+        stopped = house.desk.clock()
+        house.listener.ended(stopped)
+        async with trio.open_nursery() as nursery:
+
+            async def ticks() -> None:
+                await trio.sleep(phase)
+                while True:
+                    house.listener.tick(house.desk.clock())
+                    await trio.sleep(BEAT)
+
+            nursery.start_soon(ticks)
+            await trio.sleep(jitter + BEAT)
+            while house.listener._open is not None:
+                house.listener.feed(frame(0))
+                await trio.sleep(BEAT)
+            nursery.cancel_scope.cancel()
+        pen.say(1, "hello")
+    assert house.desk.times[1] - stopped == pytest.approx(0.3, abs=EARLY)
+
+
+async def test_where_no_frames_come_a_tick_ends_the_turn_and_never_before_its_time(autojump_clock: object) -> None:
+    pen = Pen()
+    async with room(pen, pauses=(0.3, 0.3)) as house:
+        house.began()
+        stopped = house.desk.clock()
+        house.listener.ended(stopped)
+        house.listener.tick(stopped + 0.3 - EARLY / 2)
+        assert house.listener._open is not None
+        house.listener.tick(stopped + 0.3)
+        assert house.listener._open is None
+
+
+async def test_frames_end_no_turn_while_the_caller_talks_on(autojump_clock: object) -> None:
+    pen = Pen()
+    async with room(pen, pauses=(0.3, 0.3)) as house:
+        house.began()
+        await house.pass_time(0.5)
+        house.listener.ended(house.desk.clock())
+        await house.pass_time(0.28)
+        house.listener.began(house.desk.clock())
+        await house.pass_time(2.0)
+        assert pen.verbs() == [("begin", 1)]

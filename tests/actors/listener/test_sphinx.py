@@ -17,15 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trio
-import trio.testing
+from called import CHUNK, called, failing
 
 from parlance.actors.listener import decoder, sphinx
-from parlance.actors.listener.port import Heard, Hearing
+from parlance.actors.listener.port import Heard
 from parlance.engine.errors import Garbled, Misconfigured, Unreachable
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 SENTENCES: dict[str, str] = json.loads((RECORDINGS / "sentences.json").read_text())
-CHUNK = 1600
 
 
 def recorded(name: str) -> bytes:
@@ -50,21 +49,6 @@ def cough(seed: int) -> bytes:
     return np.clip(np.rint(line), -32768, 32767).astype("<i2").tobytes()
 
 
-async def listen(hearing: Hearing, utterance: int, audio: bytes) -> list[Heard]:
-    """Everything heard of `audio`, which comes as fast as the ear takes it."""
-    await hearing.begin(utterance)
-    for start in range(0, len(audio), CHUNK):
-        await hearing.hear(audio[start : start + CHUNK])
-    await hearing.end(utterance)
-    heard = []
-    with trio.fail_after(30):
-        async for words in hearing.words():
-            heard.append(words)
-            if words.final:
-                break
-    return heard
-
-
 @asynccontextmanager
 async def pooled(ear: sphinx.SphinxEar) -> AsyncIterator[sphinx.SphinxEar]:
     async with trio.open_nursery() as nursery:
@@ -83,8 +67,8 @@ def descriptors() -> int:
 async def test_telephone_sentences_are_heard_word_for_word_each_as_the_first_of_its_call() -> None:
     async with pooled(sphinx.make({})) as ear:
         for name, text in SENTENCES.items():
-            async with ear.open() as hearing:
-                heard = await listen(hearing, 3, recorded(name))
+            async with called(ear) as call:
+                heard = await call.listen(3, recorded(name))
             assert heard[-1] == Heard(3, text, final=True)
             assert [words.final for words in heard].count(True) == 1
             assert len(heard) > 1, "no interim words"
@@ -92,27 +76,27 @@ async def test_telephone_sentences_are_heard_word_for_word_each_as_the_first_of_
 
 
 async def test_several_utterances_of_one_call() -> None:
-    async with sphinx.make({}).open() as hearing:
+    async with called(sphinx.make({})) as call:
         for number, name in enumerate(("hours.wav", "monday.wav", "yes.wav")):
-            assert (await listen(hearing, number, recorded(name)))[-1] == Heard(number, SENTENCES[name], final=True)
+            assert (await call.listen(number, recorded(name)))[-1] == Heard(number, SENTENCES[name], final=True)
 
 
 async def test_a_cough_has_no_words() -> None:
-    async with sphinx.make({}).open() as hearing:
+    async with called(sphinx.make({})) as call:
         for seed in range(6):
-            assert await listen(hearing, seed, cough(seed)) == [Heard(seed, "", final=True)]
+            assert await call.listen(seed, cough(seed)) == [Heard(seed, "", final=True)]
 
 
 async def test_two_calls_at_once_do_not_hear_each_other() -> None:
     heard: dict[str, str] = {}
 
-    async def call(ear: sphinx.SphinxEar, name: str) -> None:
-        async with ear.open() as hearing:
-            heard[name] = (await listen(hearing, 1, recorded(name)))[-1].text
+    async def ring(ear: sphinx.SphinxEar, name: str) -> None:
+        async with called(ear) as call:
+            heard[name] = (await call.listen(1, recorded(name)))[-1].text
 
     async with pooled(sphinx.make({})) as ear, trio.open_nursery() as nursery:
-        nursery.start_soon(call, ear, "yes.wav")
-        nursery.start_soon(call, ear, "minute.wav")
+        nursery.start_soon(ring, ear, "yes.wav")
+        nursery.start_soon(ring, ear, "minute.wav")
     assert heard == {name: SENTENCES[name] for name in ("yes.wav", "minute.wav")}
 
 
@@ -121,14 +105,14 @@ async def test_two_calls_at_once_do_not_hear_each_other() -> None:
 
 async def test_a_worker_left_in_mid_utterance_serves_the_next_call_and_tells_it_nothing_old() -> None:
     async with pooled(sphinx.make({"warm": 1, "idle": 1})) as ear:
-        async with ear.open() as hearing:
-            first = hearing._worker
-            await hearing.begin(1)
-            await hearing.hear(recorded("name.wav")[:30_000])
+        async with called(ear) as call:
+            first = call.hearing._worker
+            await call.hearing.begin(1)
+            await call.hearing.hear(recorded("name.wav")[:30_000])
         # Whichever worker comes next: the one that was just used goes to the front.
-        async with ear.open() as hearing:
-            assert hearing._worker is first
-            assert {words.utterance for words in await listen(hearing, 2, recorded("yes.wav"))} == {2}
+        async with called(ear) as call:
+            assert call.hearing._worker is first
+            assert {words.utterance for words in await call.listen(2, recorded("yes.wav"))} == {2}
 
 
 async def test_leaving_the_pool_leaves_no_process_and_no_descriptor() -> None:
@@ -137,8 +121,8 @@ async def test_leaving_the_pool_leaves_no_process_and_no_descriptor() -> None:
     async with pooled(ear):
         workers = list(ear._idle)
         assert len(workers) == 2
-        async with ear.open() as hearing:
-            await listen(hearing, 1, recorded("yes.wav"))
+        async with called(ear) as call:
+            await call.listen(1, recorded("yes.wav"))
     assert [worker.process.returncode is None for worker in workers] == [False, False]
     assert ear.statistics()["idle"] == 0
     assert descriptors() == before
@@ -149,24 +133,24 @@ async def test_a_pool_that_ends_during_a_call_does_not_end_the_call() -> None:
     ear = sphinx.make({})
     async with trio.open_nursery() as nursery:
         await nursery.start(ear.run)
-        async with ear.open() as hearing:
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                assert (await listen(hearing, 1, recorded("yes.wav")))[-1].text == "yes please"
+        with trio.CancelScope(shield=True):
+            async with called(ear) as call:
+                nursery.cancel_scope.cancel()
+                assert (await call.listen(1, recorded("yes.wav")))[-1].text == "yes please"
     assert descriptors() == before
 
 
 async def test_a_killed_worker_is_unreachable_and_the_next_call_gets_another() -> None:
     async with pooled(sphinx.make({"warm": 1})) as ear:
-        async with ear.open() as hearing:
-            await listen(hearing, 1, recorded("yes.wav"))
-            hearing._worker.process.kill()
-            await hearing._worker.process.wait()
-            with pytest.raises(Unreachable, match="decoder ended with code -9"):
-                await anext(aiter(hearing.words()))
+        with failing(Unreachable, "decoder ended"), trio.fail_after(20):
+            async with called(ear) as call:
+                await call.listen(1, recorded("yes.wav"))
+                call.hearing._worker.process.kill()
+                await trio.sleep_forever()
+        assert call.hearing._worker.process.returncode == -signal.SIGKILL
         assert ear.statistics()["lost"] == 1
-        async with ear.open() as hearing:
-            assert (await listen(hearing, 1, recorded("yes.wav")))[-1].text == "yes please"
+        async with called(ear) as call:
+            assert (await call.listen(1, recorded("yes.wav")))[-1].text == "yes please"
 
 
 async def test_a_warm_worker_that_died_is_replaced_unnoticed() -> None:
@@ -174,8 +158,8 @@ async def test_a_warm_worker_that_died_is_replaced_unnoticed() -> None:
         process = ear._idle[0].process
         process.kill()
         await process.wait()
-        async with ear.open() as hearing:
-            assert (await listen(hearing, 1, recorded("yes.wav")))[-1].text == "yes please"
+        async with called(ear) as call:
+            assert (await call.listen(1, recorded("yes.wav")))[-1].text == "yes please"
 
 
 # ------------------------------------------------------------------------------ misbehaving workers
@@ -186,38 +170,41 @@ def impostor(code: str) -> sphinx.SphinxEar:
 
 
 async def test_speaking_to_a_dead_worker_is_unreachable() -> None:
-    async with impostor("").open() as hearing:
-        await hearing._worker.process.wait()
-        with pytest.raises(Unreachable):
-            await hearing.begin(1)
+    with failing(Unreachable):
+        async with called(impostor("")) as call:
+            with trio.CancelScope(shield=True):
+                await call.hearing._worker.process.wait()
+                with pytest.raises(Unreachable, match="decoder ended with code 0"):
+                    await call.hearing.begin(1)
+            await trio.sleep_forever()
 
 
 async def test_a_worker_that_says_why_it_ends_is_quoted() -> None:
     said = decoder.message(decoder.FAULT, 0, b"no model here")
-    async with impostor(f"import sys; sys.stdout.buffer.write({said!r}); sys.stdin.read()").open() as hearing:
-        with pytest.raises(Unreachable, match="no model here"):
-            await anext(aiter(hearing.words()))
+    with failing(Unreachable, "no model here"), trio.fail_after(20):
+        async with called(impostor(f"import sys; sys.stdout.buffer.write({said!r}); sys.stdin.read()")):
+            await trio.sleep_forever()
 
 
 async def test_a_worker_that_talks_nonsense_is_garbled() -> None:
     code = "import sys; sys.stdout.write('nonsense' * 9); sys.stdout.flush(); sys.stdin.read()"
-    async with impostor(code).open() as hearing:
-        with pytest.raises(Garbled):
-            await anext(aiter(hearing.words()))
+    with failing(Garbled), trio.fail_after(20):
+        async with called(impostor(code)):
+            await trio.sleep_forever()
 
 
 async def test_a_worker_that_never_reads_holds_up_only_its_own_call_and_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sphinx, "GRACE", 0.05)
-    async with impostor("import signal; signal.pause()").open() as hearing:
-        await hearing.begin(1)
+    async with called(impostor("import signal; signal.pause()")) as call:
+        await call.hearing.begin(1)
         # 64 KB fit into the pipe; then `hear` waits, and can be cancelled.
         with trio.move_on_after(0.2) as scope:
             while True:
-                await hearing.hear(bytes(CHUNK))
+                await call.hearing.hear(bytes(CHUNK))
         assert scope.cancelled_caught
-        process = hearing._worker.process
+        process = call.hearing._worker.process
     assert process.returncode == -signal.SIGKILL
 
 
@@ -239,8 +226,8 @@ while len(head := sys.stdin.buffer.read(d.HEADER.size)) == d.HEADER.size:
     if kind == d.END:
         tell(d.FINAL, utterance, str(n).encode())
 """
-    async with impostor(code).open() as hearing:
-        words = aiter(hearing.words())
+    async with called(impostor(code)) as call:
+        hearing, words = call.hearing, call.words
         with trio.fail_after(20):
             assert await anext(words) == Heard(0, "up", final=False)
             await hearing.begin(1)
@@ -253,23 +240,37 @@ while len(head := sys.stdin.buffer.read(d.HEADER.size)) == d.HEADER.size:
             assert await anext(words) == Heard(1, "200002", final=True)
 
 
-async def test_words_end_when_the_ear_is_closed() -> None:
-    async def collect(hearing: Hearing, *, task_status: trio.TaskStatus[None]) -> None:
-        words = hearing.words()
-        task_status.started()
-        assert [heard async for heard in words] == []
+async def test_a_closed_ear_tells_nothing_more_and_cannot_be_spoken_to() -> None:
+    # It answers a call with one word, and its end with another.
+    code = """
+import sys
+from parlance.actors.listener import decoder as d
+def tell(*message):
+    sys.stdout.buffer.write(d.message(*message)); sys.stdout.flush()
+sys.stdin.buffer.read(d.HEADER.size)
+tell(d.READY, 1)
+tell(d.INTERIM, 0, b"up")
+sys.stdin.read()
+tell(d.INTERIM, 0, b"and gone")
+"""
+    told: list[Heard] = []
+    up = trio.Event()
 
-    async with trio.open_nursery() as nursery:
-        async with impostor("import sys; sys.stdin.read()").open() as hearing:
-            await nursery.start(collect, hearing)
-            await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(trio.ClosedResourceError):
-            await hearing.begin(2)
+    def note(heard: Heard) -> None:
+        told.append(heard)
+        up.set()
+
+    with trio.fail_after(20):
+        async with impostor(code).open(note) as hearing:
+            await up.wait()
+    assert told == [Heard(0, "up", final=False)]
+    with pytest.raises(trio.ClosedResourceError):
+        await hearing.begin(2)
 
 
 async def test_a_command_that_cannot_be_started_is_unreachable() -> None:
     with pytest.raises(Unreachable, match="cannot start"):
-        async with sphinx.SphinxEar(sphinx.Settings(), ["/nowhere/at/all"]).open():
+        async with called(sphinx.SphinxEar(sphinx.Settings(), ["/nowhere/at/all"])):
             pass
 
 

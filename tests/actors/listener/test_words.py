@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import trio
 from pen import BEAT, DELAY, Pen, room
 
 from parlance.actors.listener.actor import KEEP, PREROLL, joined
+from parlance.actors.listener.port import Heard
+from parlance.engine.errors import Unreachable
 
 
 async def test_the_final_words_end_the_turn_with_the_times_of_the_caller(autojump_clock: object) -> None:
@@ -182,6 +187,35 @@ async def test_an_ear_that_stops_by_itself_has_failed(autojump_clock: object) ->
         await house.utter(0.5)
         pen.say(1, "good morning")
         await house.pass_time(0.1)
+    assert house.desk.told == [("said", 1, "good morning")]
+
+
+async def test_an_ear_that_fails_by_itself_says_why(autojump_clock: object) -> None:
+    class Breaking(Pen):
+        """One that fails in a task of its own, as a reader of a socket does."""
+
+        @asynccontextmanager
+        async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[Pen]:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.read)
+                async with super().open(told) as hearing:
+                    yield hearing
+                nursery.cancel_scope.cancel()
+
+        async def read(self) -> None:
+            await trio.sleep(1.0 if self.opened == 1 else 1000.0)
+            raise Unreachable("pen", "the socket has closed")
+
+    pen = Breaking()
+    async with room(pen) as house:
+        await house.pass_time(0.5)
+        house.began()
+        await house.pass_time(1.0)
+        assert [str(error) for error in house.failed] == ["pen: the socket has closed"]
+        house.ended()
+        await house.pass_time(DELAY)
+        pen.say(1, "good morning")
+    assert pen.verbs() == [("begin", 1), ("begin", 1), ("end", 1)]
     assert house.desk.told == [("said", 1, "good morning")]
 
 
