@@ -1,4 +1,4 @@
-"""What the engine's machinery costs by itself: mailbox, metronome, supervisor and exchange.
+"""What the engine's machinery costs by itself: mailbox, metronome, saturation, watch, supervisor and exchange.
 
     python -m bench.engine [--json]
 
@@ -20,7 +20,9 @@ from parlance.engine.child import Child
 from parlance.engine.exchange import Exchange, Placed
 from parlance.engine.mailbox import Mailbox, Policy
 from parlance.engine.metronome import Metronome
+from parlance.engine.saturation import Saturation
 from parlance.engine.supervisor import Supervisor
+from parlance.engine.watch import Watch
 
 ROUNDS = 7
 MEMBERS = (1, 100, 300)
@@ -83,8 +85,8 @@ class Idle:
         raise error
 
 
-def beats(members: int) -> Callable[[int], Awaitable[None]]:
-    metronome = Metronome()
+def beats(members: int, watch: Watch | None = None) -> Callable[[int], Awaitable[None]]:
+    metronome = Metronome(watch=watch)
     for _ in range(members):
         metronome.join(Idle())
 
@@ -93,6 +95,24 @@ def beats(members: int) -> Callable[[int], Awaitable[None]]:
             metronome.beat(0.0)
 
     return work
+
+
+async def saturation(count: int) -> None:
+    gauge = Saturation(0.01)
+    for beat in range(count):
+        gauge.note(beat % 97 / 10_000, 0.02)
+
+
+async def steps(count: int) -> None:
+    """Ten tasks that do nothing but take turns."""
+
+    async def take_turns() -> None:
+        for _ in range(count // 10):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(take_turns)
 
 
 async def metronome_loop(members: int) -> float:
@@ -175,6 +195,14 @@ async def measure() -> dict[str, float]:
     }
     for members in MEMBERS:
         figures[f"metronome, one beat of {members} idle members"] = await best(2_000, beats(members))
+    watch = Watch()
+    with watch.on():
+        for members in MEMBERS:
+            figures[f"metronome, the same of {members} under a watch"] = await best(2_000, beats(members, watch))
+    figures["saturation, one beat noted"] = await best(20_000, saturation)
+    figures["one step of a task"] = await best(20_000, steps)
+    with watch.on():
+        figures["one step of a task under a watch"] = await best(20_000, steps)
     for members in MEMBERS:
         figures[f"metronome, one turn of the loop with {members}"] = await metronome_loop(members)
     for name, value in (await lateness()).items():

@@ -14,8 +14,15 @@ from typing import Protocol
 
 import trio
 
+from parlance.engine.saturation import Saturation
+from parlance.engine.watch import Watch
+
 WINDOW = 512
 """Ticks over which `median` and `p99` are taken: ten seconds at 20 ms."""
+GROUP = 16
+"""Members that are timed together: a look at the clock costs twice what the tick of an idle member does."""
+CLOSELY = 500
+"""Beats in which members are timed one by one, after a group of them was slow: who is slow again is known by name."""
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +54,15 @@ class MetronomeStatistics:
 class Metronome:
     """Calls every member once per `period` seconds, at deadlines that do not drift."""
 
-    def __init__(self, period: float = 0.02) -> None:
+    def __init__(
+        self, period: float = 0.02, *, saturation: Saturation | None = None, watch: Watch | None = None
+    ) -> None:
+        """`saturation` is told how late each beat is, `watch` whose tick was slow."""
         if not period > 0:
             raise ValueError(f"a metronome's period must be more than 0 seconds, not {period}")
         self.period = period
+        self._saturation, self._watch = saturation, watch
+        self._closely = 0
         # Replaced, never changed in place: a beat in progress goes on with the list it began with.
         self._members: list[Member] = []
         self._idle = trio.lowlevel.ParkingLot()
@@ -83,6 +95,8 @@ class Metronome:
         try:
             while True:
                 if not self._members:
+                    if self._saturation is not None:
+                        self._saturation.clear()
                     await self._idle.park()
                 await self._beat_while_needed()
         finally:
@@ -108,8 +122,26 @@ class Metronome:
 
     def beat(self, now: float) -> None:
         """One tick for every member. `run` calls this; nobody else but a test or a benchmark should."""
-        members = self._members
-        for member in members:
+        members, watch = self._members, self._watch
+        if watch is None:
+            self._tick(members, members, now)
+            return
+        size = 1 if self._closely else GROUP
+        if self._closely:
+            self._closely -= 1
+        before = watch.clock()
+        for first in range(0, len(members), size):
+            group = members[first : first + size]
+            self._tick(group, members, now)
+            after = watch.clock()
+            if after - before > watch.slow:
+                self._closely = CLOSELY
+                watch.blame(group, after - before)
+            before = after
+
+    def _tick(self, group: list[Member], members: list[Member], now: float) -> None:
+        """Tick those of `group` that have not left since the beat began with `members`."""
+        for member in group:
             if self._members is not members and not self._has(member):
                 continue
             # One of the house's few broad excepts: a bug in one call must not stop the beat of all others.
@@ -136,6 +168,8 @@ class Metronome:
         self._lateness[self._ticks % WINDOW] = late
         self._ticks += 1
         self._last = late
+        if self._saturation is not None:
+            self._saturation.note(late, self.period)
         if late > self._worst:
             self._worst = late
 

@@ -9,7 +9,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from parlance.engine.metronome import WINDOW, Metronome
+from parlance.engine.metronome import GROUP, WINDOW, Metronome
+from parlance.engine.saturation import Saturation
+from parlance.engine.watch import Watch
 
 
 @dataclass
@@ -228,6 +230,69 @@ async def test_statistics_are_of_the_last_window_but_the_worst_is_of_all_time(nu
     assert figures.median == pytest.approx(0.0005)
     assert figures.p99 == pytest.approx(0.0005)
     assert figures.worst == pytest.approx(0.015)
+
+
+async def test_lateness_and_skipped_beats_raise_the_gauge_and_punctual_ones_lower_it(nursery, autojump_clock):
+    saturation, busy = Saturation(0.01), Doing(lambda: autojump_clock.jump(took))
+    metronome, took = Metronome(0.02, saturation=saturation), 0.001
+    metronome.join(busy)
+    await nursery.start(metronome.run)
+    await trio.sleep(2)
+    assert not saturation.saturated
+    took = 0.035
+    await trio.sleep(1)
+    assert saturation.saturated
+    assert metronome.statistics().skipped > 0
+    took = 0.001
+    await trio.sleep(1)
+    assert not saturation.saturated
+
+
+async def test_one_pause_does_not_raise_the_gauge(nursery, autojump_clock):
+    saturation, busy = Saturation(0.01), Doing(lambda: autojump_clock.jump(took))
+    metronome, took = Metronome(0.02, saturation=saturation), 0.0
+    metronome.join(busy)
+    await nursery.start(metronome.run)
+    for _ in range(5):
+        await trio.sleep(1)
+        autojump_clock.jump(0.3)
+    assert metronome.statistics().worst > 0.25
+    assert saturation.times == 0
+
+
+async def test_with_the_last_member_goes_what_the_gauge_remembers(nursery, autojump_clock):
+    saturation, busy = Saturation(0.01), Doing(lambda: autojump_clock.jump(0.05))
+    metronome = Metronome(0.02, saturation=saturation)
+    metronome.join(busy)
+    await nursery.start(metronome.run)
+    await trio.sleep(2)
+    assert saturation.saturated
+    metronome.leave(busy)
+    await trio.sleep(0.1)
+    assert not saturation.saturated, "nobody would be there to say that it is over"
+
+
+@pytest.mark.parametrize("members", [1, GROUP, GROUP + 1, 3 * GROUP - 1])
+async def test_under_a_watch_every_member_is_ticked_once_too_and_failures_are_its_own(members):
+    metronome = Metronome(watch=Watch(0.05))
+    crowd = [Doing(failing) if number == 7 else Recorder() for number in range(members)]
+    for member in crowd:
+        metronome.join(member)
+    metronome.beat(1.0)
+    metronome.beat(2.0)
+    for member in crowd:
+        assert member.ticks == ([1.0] if member.failures else [1.0, 2.0])
+    assert metronome.statistics().failed == (members > 7)
+
+
+async def test_under_a_watch_too_who_left_during_a_tick_is_not_ticked_any_more():
+    metronome, last = Metronome(watch=Watch(0.05)), Recorder()
+    metronome.join(Doing(lambda: metronome.leave(last)))
+    for _ in range(2 * GROUP):
+        metronome.join(Recorder())
+    metronome.join(last)
+    metronome.beat(1.0)
+    assert last.ticks == []
 
 
 @pytest.mark.parametrize("period", [0, -1, math.nan])
