@@ -18,7 +18,9 @@ from rich.table import Table
 
 from parlance import main as root
 from parlance import play
+from parlance import workers as crowd
 from parlance.engine.errors import ParlanceError
+from parlance.http.share import Share
 from parlance.terminal.live import Show
 from parlance.terminal.waterfall import Chart, rows, summary
 
@@ -64,18 +66,26 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 lets the system choose.")
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes that share the port.")] = None,
     config: ConfigFile = None,
+    share: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Take calls: carriers on their media paths, people on the page at /."""
     chosen, known = root.settings(config)
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "workers": workers}
     chosen = chosen.model_copy(update={key: value for key, value in given.items() if value is not None})
     root.logs(chosen.log)
 
     def opened(host: str, port: int) -> None:
         Console(stderr=True, highlight=False).print(f"parlance: http://{host}:{port}/ (end with Ctrl+C)")
 
-    trio.run(partial(root.run, chosen, known, opened=opened))
+    if share is not None:
+        trio.run(partial(root.run, chosen, known, share=Share.parse(share)))
+    elif chosen.workers > 1:
+        told = () if config is None else ("--config", str(config))
+        trio.run(partial(crowd.run, chosen, told, opened=opened))
+    else:
+        trio.run(partial(root.run, chosen, known, opened=opened))
 
 
 @app.command()

@@ -30,6 +30,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 class Limits(Strict):
     calls: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Simultaneous calls, all agents together."""
+    lateness: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.01
+    """How late the metronome may be before no more calls are taken; 0 takes them however late it is."""
 
 
 class Drain(Strict):
@@ -50,6 +52,18 @@ class Media(Strict):
     """Audio sent ahead of the ear."""
 
 
+class Watch(Strict):
+    limit: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0.05
+    """A task that stops all others for longer is reported; 0 turns the watch off."""
+
+
+class Garbage(Strict):
+    freeze: bool = True
+    """Never walk again what the start has made."""
+    threshold: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
+    """Objects made since the last collection that set the next one off; 0 leaves Python's own number."""
+
+
 class Log(Strict):
     level: Literal["debug", "info", "warning", "error"] = "info"
     # `json` is a method of every pydantic model, so only the key can have that name.
@@ -68,6 +82,8 @@ class Settings(Strict):
     host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """0 lets the system choose one."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share the port, each with limits of its own."""
     agents: tuple[Path, ...] = ()
     """YAML files, or folders of them, in addition to the agents that ship."""
     default_agent: Annotated[str, StringConstraints(min_length=1)] = "receptionist"
@@ -75,6 +91,8 @@ class Settings(Strict):
     limits: Limits = Limits()
     drain: Drain = Drain()
     media: Media = Media()
+    watch: Watch = Watch()
+    gc: Garbage = Garbage()
     log: Log = Log()
 
 

@@ -30,9 +30,12 @@ from parlance.engine.agent import Agent
 from parlance.engine.call import Call
 from parlance.engine.errors import LineError, LineGone, Misconfigured, ParlanceError, ProviderError, Refused
 from parlance.engine.exchange import AGAIN_LATER, Exchange, Placed
+from parlance.engine.garbage import Garbage
 from parlance.engine.message import How
 from parlance.engine.metronome import Metronome
+from parlance.engine.saturation import Saturation
 from parlance.engine.trace import Sink
+from parlance.engine.watch import Watch
 from parlance.registry import Crew, Registry
 
 UNKNOWN_AGENT = 1003
@@ -75,7 +78,10 @@ class House:
         # One for all calls: it is asked between two awaits, and remembers nothing from one candidate to the next.
         self.silero = Silero() if wanting else None
         self.prepared = {name: Prepared() for name in self.crews}
-        self.metronome = Metronome()
+        self.garbage = Garbage()
+        self.watch = Watch(settings.watch.limit, garbage=self.garbage) if settings.watch.limit else None
+        self.saturation = Saturation(settings.limits.lateness)
+        self.metronome = Metronome(saturation=self.saturation, watch=self.watch)
         self.exchange = Exchange(settings.limits.calls, crashed=self._crashed)
         self.sinks: list[Sink] = []
         """Told of every event of every call, after the call's own sinks."""
@@ -86,11 +92,12 @@ class House:
         async with self._connections(), trio.open_nursery() as nursery:
             await nursery.start(self.metronome.run)
             await nursery.start(self.exchange.run)
-            for provider in self.registry.shared.values():
-                if (run := getattr(provider, "run", None)) is not None:
-                    await nursery.start(_kept, run)
-            for crew in self.crews.values():
-                await self._prepare(crew)
+            async with trio.open_nursery() as starting:
+                for provider in self.registry.shared.values():
+                    if (run := getattr(provider, "run", None)) is not None:
+                        starting.start_soon(nursery.start, _kept, run)
+                for crew in self.crews.values():
+                    starting.start_soon(self._prepare, crew)
             self.ready = True
             task_status.started()
 
@@ -118,19 +125,26 @@ class House:
         figures = self.exchange.statistics()
         if figures.draining:
             return "draining"
-        return "full" if figures.calls >= self.settings.limits.calls else None
+        if figures.calls >= self.settings.limits.calls:
+            return "full"
+        return "saturated" if self.saturation.saturated else None
 
     # --------------------------------------------------------------------------------------- a call
 
-    async def take(self, socket: Socket, wire: Wire, started: Started | None = None) -> None:
-        """Take a carrier's socket: find out which call it is, admit or refuse it, and live through it."""
+    async def take(
+        self, socket: Socket, wire: Wire, started: Started | None = None, *, ended: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Take a carrier's socket: find out which call it is, and admit it or refuse it.
+
+        True: the call is on the line, has the socket and closes it, and `ended` is called when nothing is left of it.
+        """
         try:
             started = started or await self._hello(socket, wire)
             agent = self._agent(started.agent)
             self._check(started)
             seat = self.exchange.admit(agent)
         except LineGone:
-            return
+            return False
         except (Refused, LineError) as error:
             log.info("call refused", carrier=wire.carrier, reason=str(error))
             retry = isinstance(error, Refused) and error.code not in (UNKNOWN_AGENT, ON_THE_LINE)
@@ -138,16 +152,24 @@ class House:
             for message in wire.complaint(str(error), code=code.replace("-", "_"), retry=retry):
                 socket.send(message)
             await socket.close(error.code, str(error))
-            return
+            return False
         with seat:
             call = self.call(agent, wire, socket, started)
-            self.metronome.join(call)
-            log.info("call", call=call.id, agent=agent.name, carrier=wire.carrier, peer=socket.peer)
-            try:
-                await self.exchange.place(seat, call)
-            finally:
-                self.metronome.leave(call)
-                log.info("call ended", call=call.id, how=call.state.how.value, reason=call.state.reason)
+            self.exchange.put(seat, call, ended=partial(self._gone, call, ended))
+        self.metronome.join(call)
+        log.info("call", call=call.id, agent=agent.name, carrier=wire.carrier, peer=socket.peer)
+        return True
+
+    async def host(self, socket: Socket, wire: Wire, started: Started | None = None) -> None:
+        """`take`, and wait for the call's end."""
+        ended = trio.Event()
+        if await self.take(socket, wire, started, ended=ended.set):
+            await ended.wait()
+
+    def _gone(self, call: Call, ended: Callable[[], None]) -> None:
+        self.metronome.leave(call)
+        log.info("call ended", call=call.id, how=call.state.how.value, reason=call.state.reason)
+        ended()
 
     def call(self, agent: Agent, wire: Wire, socket: Socket, started: Started) -> Call:
         """A call with its four actors, ready to run."""
@@ -199,12 +221,13 @@ class House:
         """Raises for a call that cannot be taken for reasons other than capacity."""
         if not self.ready:
             raise self.exchange.refuse("starting", AGAIN_LATER, "this server is starting: try again in a moment")
-        if not started.call:
-            return
-        if not _NAME.fullmatch(started.call):
+        if started.call and not _NAME.fullmatch(started.call):
             raise LineError("the call's id must be 1 to 128 printable ASCII characters", fatal=True, code=1008)
         if self.exchange.get(started.call) is not None:
             raise self.exchange.refuse("duplicate", ON_THE_LINE, f"call {started.call} is on the line already")
+        if self.refusal() == "saturated":
+            told = "this server is at its limit: try again later, or on another one"
+            raise self.exchange.refuse("saturated", AGAIN_LATER, told)
 
     async def drain(self) -> None:
         """Take no more calls, let those on the line end, then end them properly."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import structlog
@@ -23,12 +24,19 @@ from parlance.codecs.errors import MissingCodec
 from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import LineError
+from parlance.engine.garbage import GarbageStatistics
+from parlance.engine.watch import WatchStatistics
 from parlance.house import House
+from parlance.http import health
 from parlance.http.app import View, create
+from parlance.http.door import Door
 from parlance.http.gateway import Gateway, Route
 from parlance.http.mend import App
+from parlance.http.reactor import Reactor, possible
 from parlance.http.serve import serve, watch_signals
+from parlance.http.share import FULL, Queue, Share
 from parlance.registry import faults
+from parlance.workers import until_orphaned
 
 log = structlog.get_logger()
 
@@ -66,14 +74,27 @@ def _browser(agent: str, query: dict[str, str]) -> tuple[Wire, Started]:
 
 
 async def run(
-    chosen: Settings, known: dict[str, Agent], *, opened: Callable[[str, int], None] = lambda host, port: None
+    chosen: Settings,
+    known: dict[str, Agent],
+    *,
+    opened: Callable[[str, int], None] = lambda host, port: None,
+    share: Share | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then drain, and end. A second signal ends at once."""
+    """Serve until SIGTERM or SIGINT; then drain, and end. A second signal ends at once.
+
+    `share`: this is one of several workers, and drains also when the process that started it has gone.
+    """
     house = House(chosen, known)
+    queue = None if share is None else Queue(share, lambda: load(house))
     stop = trio.Event()
-    app = create(View(agents=offered(house), ready=house.refusal, statistics=lambda: statistics(house)))
-    app.asgi_app = Gateway(app.asgi_app, house.take, routes(chosen.default_agent))  # type: ignore[method-assign]
+    app = create(View(agents=offered(house), ready=house.refusal, statistics=lambda: statistics(house, queue)))
+    gateway = Gateway(app.asgi_app, house.take, routes(chosen.default_agent))
+    app.asgi_app = gateway  # type: ignore[method-assign]
+    reactor = Reactor(house.watch) if possible() else None
+    door = None if reactor is None else Door(gateway, reactor)
     async with trio.open_nursery() as nursery:
+        if reactor is not None:
+            await nursery.start(reactor.run)
 
         async def watch(*, task_status: trio.TaskStatus[None]) -> None:
             await watch_signals(lambda: nursery.start_soon(close), task_status=task_status)
@@ -87,15 +108,33 @@ async def run(
 
         await nursery.start(watch)
         port = await nursery.start(
-            lambda task_status: _front(app, chosen, stop, nursery.cancel_scope, task_status=task_status)
+            lambda task_status: _front(app, door, queue, chosen, stop, nursery.cancel_scope, task_status=task_status)
         )
+        if queue is not None:
+            nursery.start_soon(until_orphaned, lambda: nursery.start_soon(close))
         opened(chosen.host, port)
         await nursery.start(house.run)
+        await nursery.start(_keep_watch, house)
         log.info("ready", host=chosen.host, port=port, agents=sorted(house.agents))
 
 
+async def _keep_watch(house: House, *, task_status: trio.TaskStatus[None]) -> None:
+    """Measure what stops the process, from its start to its end. The start itself may take as long as it takes."""
+    chosen, watch = house.settings.gc, house.watch
+    with house.garbage.kept(freeze=chosen.freeze, threshold=chosen.threshold), watch.on() if watch else nullcontext():
+        task_status.started()
+        await trio.sleep_forever()
+
+
 async def _front(
-    app: App, chosen: Settings, stop: trio.Event, scope: trio.CancelScope, *, task_status: trio.TaskStatus[int]
+    app: App,
+    door: Door | None,
+    queue: Queue | None,
+    chosen: Settings,
+    stop: trio.Event,
+    scope: trio.CancelScope,
+    *,
+    task_status: trio.TaskStatus[int],
 ) -> None:
     """The front door; when it has closed, so has the house."""
     await serve(
@@ -104,6 +143,8 @@ async def _front(
         port=chosen.port,
         graceful=chosen.drain.grace,
         stop=stop,
+        door=door,
+        queue=queue,
         task_status=task_status,
     )
     scope.cancel()
@@ -116,9 +157,14 @@ def offered(house: House) -> dict[str, Agent]:
     return {name: house.agents[name] for name in names if house.agents[name].listed}
 
 
-def statistics(house: House) -> dict[str, object]:
-    """Figures for `/health`."""
-    calls, beat = house.exchange.statistics(), house.metronome.statistics()
+def load(house: House) -> int:
+    """How much a worker has to do: its calls, and far more if it takes no others."""
+    return house.exchange.statistics().seats + (FULL if house.refusal() else 0)
+
+
+def statistics(house: House, queue: Queue | None = None) -> dict[str, object]:
+    """Figures for `/health`; of several workers, of the one that answers, and how many calls each of them has."""
+    calls, beat, gauge = house.exchange.statistics(), house.metronome.statistics(), house.saturation
     return {
         "calls": calls.calls,
         "limit": calls.total,
@@ -130,9 +176,42 @@ def statistics(house: House) -> dict[str, object]:
         "metronome": {
             "ticks": beat.ticks,
             "skipped": beat.skipped,
-            "late_ms": {"p99": round(beat.p99 * 1000, 2), "worst": round(beat.worst * 1000, 2)},
+            "late_ms": {"p99": _ms(beat.p99), "worst": _ms(beat.worst)},
         },
+        "saturation": {
+            "late_ms": _ms(gauge.late),
+            "limit_ms": _ms(gauge.limit),
+            "saturated": gauge.saturated,
+            "times": gauge.times,
+        },
+        "loop": None if house.watch is None else _loop(house.watch.statistics()),
+        "gc": _collections(house.garbage.statistics()),
+        **({} if queue is None else {"workers": queue.loads()}),
+        **health.process(),
     }
+
+
+def _loop(watched: WatchStatistics) -> dict[str, object]:
+    worst = watched.worst
+    return {
+        "lag_ms": {"p99": _ms(watched.lag_p99), "worst": _ms(watched.lag_worst)},
+        "step_ms": _ms(watched.step_worst),
+        "over": watched.over,
+        # Whose call it was is for the log: this page may be anybody's.
+        "worst": worst and {"ms": _ms(worst.seconds), "task": worst.task, "where": worst.where},
+    }
+
+
+def _collections(garbage: GarbageStatistics) -> dict[str, object]:
+    return {
+        "collections": garbage.collections,
+        "pause_ms": {"worst": _ms(garbage.longest), "total": _ms(garbage.total)},
+        "frozen": garbage.frozen,
+    }
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
 
 
 def logs(chosen: config.Log) -> None:

@@ -90,7 +90,7 @@ async def play(
             with show:
                 nursery.start_soon(_refresh, show, recorder)
                 house.metronome.join(caller.line)
-                await house.take(caller.line, FakeWire(TELEPHONE, carrier="recording"), Started(agent=name))
+                await house.host(caller.line, FakeWire(TELEPHONE, carrier="recording"), Started(agent=name))
                 house.metronome.leave(caller.line)
             nursery.cancel_scope.cancel()
     finally:

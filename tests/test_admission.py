@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
+from parlance import main
 from parlance.actors.media.fake import FakeLine, FakeWire
 from parlance.actors.media.port import Started
 from parlance.actors.thinker.port import Mind
@@ -16,12 +19,16 @@ from parlance.agents import load
 from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Unreachable
+from parlance.engine.trace import CallStarted
 from parlance.house import House
 
 
-def make() -> House:
+def make(settings: dict[str, Any] | None = None) -> House:
     plain = load.shipped()["rehearsal"].model_dump()
-    return House(Settings(), {"receptionist": Agent.model_validate(plain | {"name": "receptionist"})})
+    return House(
+        Settings.model_validate(settings or {}),
+        {"receptionist": Agent.model_validate(plain | {"name": "receptionist"})},
+    )
 
 
 @asynccontextmanager
@@ -35,7 +42,7 @@ async def living(house: House) -> AsyncIterator[trio.Nursery]:
 async def call(house: House, line: FakeLine, call: str = "") -> None:
     house.metronome.join(line)
     try:
-        await house.take(line, FakeWire(), Started(agent="receptionist", call=call))
+        await house.host(line, FakeWire(), Started(agent="receptionist", call=call))
     finally:
         house.metronome.leave(line)
 
@@ -85,8 +92,100 @@ async def test_a_call_that_cannot_be_made_gives_its_seat_back(autojump_clock: ob
     house.crews["receptionist"] = dataclasses.replace(house.crews["receptionist"], mind=broken)
     async with living(house):
         with pytest.raises(ValueError, match="no mind"):
-            await house.take(FakeLine(), FakeWire(), Started(agent="receptionist"))
+            await house.host(FakeLine(), FakeWire(), Started(agent="receptionist"))
         assert house.exchange.statistics().seats == 0
+
+
+async def test_a_saturated_house_refuses_new_calls_and_keeps_the_old_until_it_is_punctual_again(
+    autojump_clock: MockClock,
+) -> None:
+    house, first, second, third = make(), FakeLine(), FakeLine(), FakeLine()
+    busy = Busy(autojump_clock)
+    async with living(house) as nursery:
+        nursery.start_soon(call, house, first)
+        house.metronome.join(busy)
+        await trio.sleep(3)
+        assert house.refusal() is None
+        busy.seconds = 0.03
+        await trio.sleep(1)
+        assert house.refusal() == "saturated"
+        await call(house, second)
+        assert second.closed is not None
+        assert second.closed == (1013, "this server is at its limit: try again later, or on another one")
+        assert second.sent == ["error saturated"]
+        assert first.closed is None
+        busy.seconds = 0.0
+        await trio.sleep(1)
+        assert house.refusal() is None
+        nursery.start_soon(call, house, third)
+        await trio.sleep(1)
+        assert third.closed is None
+        figures = main.statistics(house)
+    assert figures["refused"] == {"saturated": 1}
+    assert figures["saturation"]["times"] == 1
+
+
+async def test_lateness_refuses_nobody_where_it_has_no_limit(autojump_clock: MockClock) -> None:
+    house, line = make({"limits": {"lateness": 0}}), FakeLine()
+    async with living(house) as nursery:
+        house.metronome.join(Busy(autojump_clock, 0.1))
+        await trio.sleep(2)
+        assert house.saturation.late > 0.05
+        nursery.start_soon(call, house, line)
+        await trio.sleep(1)
+        assert line.closed is None
+
+
+async def test_a_house_that_goes_down_says_so_however_saturated_it_is(autojump_clock: MockClock) -> None:
+    house, line = make({"drain": {"limit": 0.1, "grace": 0.1}}), FakeLine()
+    async with living(house):
+        house.metronome.join(Busy(autojump_clock, 0.1))
+        await trio.sleep(2)
+        await house.drain()
+        assert house.saturation.saturated
+        assert house.refusal() == "draining"
+        await call(house, line)
+    assert line.closed is not None
+    assert line.closed[0] == 1012
+
+
+async def test_the_process_s_figures_are_those_of_this_moment(autojump_clock: MockClock) -> None:
+    house = make({"watch": {"limit": 0}})
+    before = main.statistics(house)
+    assert before["loop"] is None
+    async with living(house):
+        during = main.statistics(house)
+    assert during["tasks"] > before["tasks"]
+    assert 10 < during["memory_mb"] < 10_000
+    assert during["threads"] >= 1
+
+
+async def test_the_watch_names_the_call_of_a_house(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    house = make()
+    house.sinks.append(lambda record: autojump_clock.jump(0.08) if isinstance(record.event, CallStarted) else None)
+    async with living(house) as nursery:
+        assert house.watch is not None
+        with house.watch.on():
+            nursery.start_soon(call, house, FakeLine(), "CA1")
+            await trio.sleep(3)
+            figures: Any = main.statistics(house)["loop"]
+    (told,) = [record.getMessage() for record in caplog.records if "the loop was held" in record.getMessage()]
+    assert told.startswith("the loop was held for 80 ms by task call for call CA1, which is now at ")
+    assert (figures["over"], figures["worst"]["ms"]) == (1, 80.0)
+    assert "CA1" not in str(figures), "whose call it was is for the log"
+
+
+class Busy:
+    """A member of the metronome whose tick takes `seconds`."""
+
+    def __init__(self, clock: MockClock, seconds: float = 0.0) -> None:
+        self._clock, self.seconds = clock, seconds
+
+    def tick(self, now: float) -> None:
+        self._clock.jump(self.seconds)
+
+    def fail(self, error: Exception) -> None:
+        raise error
 
 
 class Provider:

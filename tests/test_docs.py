@@ -34,6 +34,7 @@ from parlance.actors.thinker import openai, rules, script
 from parlance.agents import load
 from parlance.engine import trace as t
 from parlance.engine.agent import Agent, Provider
+from parlance.house import House
 from parlance.registry import faults
 
 ROOT = Path(__file__).parents[1]
@@ -301,6 +302,22 @@ def test_every_reason_for_refusing_a_call_is_in_both_pages() -> None:
     for reason in reasons:
         assert f"`{reason}`" in page("settings"), reason
         assert f"`{reason.replace('-', '_')}`" in page("browser"), reason
+
+
+async def test_health_has_the_figures_that_the_page_shows() -> None:
+    (shown,) = map(json.loads, blocks(page("settings"), "json health"))
+    open_to_anything = {"agents", "refused", "worst"}
+    house = House(config.Settings(default_agent="rehearsal"), {"rehearsal": load.shipped()["rehearsal"]})
+    got = {"status": "ok", **main.statistics(house)}
+
+    def alike(one: Any, other: Any, name: str = "") -> None:
+        assert isinstance(one, dict) == isinstance(other, dict) or name in open_to_anything, name
+        if isinstance(one, dict) and isinstance(other, dict) and name not in open_to_anything:
+            assert list(one) == list(other), name
+            for key in one:
+                alike(one[key], other[key], key)
+
+    alike(shown, got)
 
 
 def test_every_close_code_is_in_the_page_s_table() -> None:

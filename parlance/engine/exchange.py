@@ -175,14 +175,13 @@ class Exchange:
         self._refused[reason] += 1
         return Refused(message, reason=reason, code=code)
 
-    async def place(self, seat: Seat, call: Placed) -> None:
-        """Run `call` in `seat` and wait until it has ended, well or not: its error is told to `crashed`, not raised.
+    def put(self, seat: Seat, call: Placed, *, ended: Callable[[], None]) -> None:
+        """Run `call` in `seat`; `ended` is called when it has ended, well or not. It must neither wait nor raise.
 
-        If we are cancelled the call is cancelled too, and we wait for it `patience` seconds at most. Raises
-        `errors.Refused` (reason `draining`; the seat is free again) where it is too late for a call to begin,
-        and ValueError for a seat that is not free, of another agent, or an id that is on the line.
+        An error of the call is told to `crashed`. Raises `errors.Refused` (reason `draining`; the seat is free again)
+        where it is too late for a call to begin, and ValueError for a seat that is not free, of another agent, or an
+        id that is on the line.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
         if self._closing:
             seat.release()
             raise self.refuse("draining", SERVICE_RESTART, "no call can begin now: this server is going down")
@@ -193,11 +192,20 @@ class Exchange:
         if call.agent != seat.agent:
             raise ValueError(f"call {call.id} is for agent {call.agent}, the seat is for {seat.agent}")
         seat._take()
-        ended = trio.Event()
         self._calls[call.id] = call
         # Shielded, so that a cancellation can only be ours, and what the call raises meanwhile is seen as its error.
         self._scopes[call.id] = scope = trio.CancelScope(shield=True)
         self._nursery.start_soon(self._keep, seat, call, scope, ended, name=f"call {call.id}")
+
+    async def place(self, seat: Seat, call: Placed) -> None:
+        """`put`, and wait until the call has ended.
+
+        If we are cancelled the call is cancelled too, and we wait for it `patience` seconds at most.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        ended = trio.Event()
+        self.put(seat, call, ended=ended.set)
+        scope = self._scopes[call.id]
         try:
             await ended.wait()
         finally:
@@ -254,7 +262,7 @@ class Exchange:
             draining=self._draining,
         )
 
-    async def _keep(self, seat: Seat, call: Placed, scope: trio.CancelScope, ended: trio.Event) -> None:
+    async def _keep(self, seat: Seat, call: Placed, scope: trio.CancelScope, ended: Callable[[], None]) -> None:
         # One of the house's few broad excepts: a call that crashes must not end the others.
         try:
             with scope:
@@ -265,7 +273,7 @@ class Exchange:
             del self._calls[call.id], self._scopes[call.id]
             self._ended += 1
             seat._free()
-            ended.set()
+            ended()
 
     def _ask_to_end(self, call: Placed) -> None:
         # The same broad except: a call that cannot even be asked is cancelled, and the others are asked.

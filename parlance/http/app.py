@@ -64,7 +64,7 @@ class View:
 
     agents: Mapping[str, Agent]
     ready: Callable[[], str | None]
-    """None when a call can be taken, else the reason: `starting`, `draining`, `full`."""
+    """None when a call can be taken, else the reason: `starting`, `draining`, `full`, `saturated`."""
     statistics: Callable[[], dict[str, Any]]
     """Figures for `/health`, ready for JSON."""
 

@@ -1,8 +1,9 @@
-"""The door for media sockets: ASGI middleware in front of the Quart application.
+"""The gateway of media sockets, whichever door they come through: which paths are media, and which dialect each speaks.
 
-Media goes past Quart on raw ASGI, which costs less for each frame and tells when the other side has gone. Which paths
-are media, and which dialect each speaks, is a table passed in; what becomes of a call is `take`'s. Everything that is
-not a WebSocket goes to the application; a WebSocket to any other path is refused with 404 before it is accepted.
+`bring` has a socket from either door. The gateway itself is the slower door, ASGI middleware in front of the Quart
+application: media goes past Quart on raw ASGI, which costs less for each frame and tells when the other side has gone.
+Everything that is not a WebSocket goes to the application; a WebSocket to any other path is refused with 404 before it
+is accepted. What becomes of a call is `take`'s.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
+
+import trio
 
 from parlance.actors.media.port import Socket, Started, Wire
 from parlance.engine.errors import LineError, LineGone, Refused
@@ -25,8 +28,8 @@ Make = Callable[[dict[str, str], dict[str, str]], tuple[Wire, Started | None]]
 
 Raises `LineError` or `Refused`: the socket is then closed with that code and reason.
 """
-Take = Callable[[Socket, Wire, Started | None], Awaitable[None]]
-"""Has the call, from its open socket to its end; may close the socket. What it leaves open is closed after it."""
+Take = Callable[[Socket, Wire, Started | None], Awaitable[bool]]
+"""Finds out which call it is. True: the socket has become the call's, which closes it. False: there is no call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,42 @@ class Gateway:
         self._take = take
         self._routes = tuple(routes)
 
+    def find(self, path: str) -> tuple[Route, dict[str, str]] | None:
+        """The route of a media path and the path's parameters."""
+        for route in self._routes:
+            if (parameters := route.match(path)) is not None:
+                return route, parameters
+        return None
+
+    async def bring(self, socket: Socket, route: Route, parameters: dict[str, str], query: dict[str, str]) -> None:
+        """Bring an open socket's call to the line; returns as soon as the call has it, or when it has been closed."""
+        taken = False
+        code, reason = 1000, ""
+        try:
+            wire, started = route.make(parameters, query)
+            taken = await self._take(socket, wire, started)
+        except (LineError, Refused) as refusal:
+            code, reason = refusal.code, str(refusal)
+        except LineGone:
+            pass
+        except Exception:
+            # The edge of the house: a fault in one call must not reach the server, and so every other call.
+            log.exception("a call from %s failed", socket.peer)
+            code, reason = 1011, "internal error"
+        except trio.Cancelled:
+            code = 1001
+            raise
+        finally:
+            if not taken:
+                await socket.close(code, reason)
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
-            return
-        for route in self._routes:
-            if (parameters := route.match(scope["path"])) is not None:
-                await self._media(scope, receive, send, route, parameters)
-                return
-        await _not_found(scope, receive, send)
+        elif (found := self.find(scope["path"])) is not None:
+            await self._media(scope, receive, send, *found)
+        else:
+            await _not_found(scope, receive, send)
 
     async def _media(
         self, scope: Scope, receive: Receive, send: Send, route: Route, parameters: dict[str, str]
@@ -72,17 +102,8 @@ class Gateway:
             return
         await send({"type": "websocket.accept"})
         async with open_socket(scope, receive, send) as socket:
-            try:
-                wire, started = route.make(parameters, _query(scope))
-                await self._take(socket, wire, started)
-            except (LineError, Refused) as refusal:
-                await socket.close(refusal.code, str(refusal))
-            except LineGone:
-                pass
-            except Exception:
-                # The edge of the house: a fault in one call must not reach the server, and so every other call.
-                log.exception("a call from %s failed", socket.peer)
-                await socket.close(1011, "internal error")
+            await self.bring(socket, route, parameters, _query(scope))
+            await socket.over()
 
 
 def _query(scope: Scope) -> dict[str, str]:

@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, cast
@@ -31,7 +31,9 @@ from hypercorn.typing import AppWrapper
 from hypercorn.utils import wrap_app
 
 from parlance.engine.errors import Misconfigured
+from parlance.http.door import Door, Handshake
 from parlance.http.mend import MESSAGE, App, mended
+from parlance.http.share import Queue, Turnstile
 from parlance.http.socket import ABORT
 
 log = logging.getLogger(__name__)
@@ -53,13 +55,17 @@ async def serve(
     port: int,
     graceful: float,
     stop: trio.Event,
+    door: Door | None = None,
+    queue: Queue | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `stop` is set, then for `graceful` seconds at most what is still open; then return.
 
-    Reports the bound port, which matters when `port` is 0. Raises `Misconfigured` when the address cannot be had.
+    `door` has the first look at every connection and keeps the media sockets. A worker accepts from `queue` and not
+    from an address of its own. Reports the bound port, which matters when `port` is 0. Raises `Misconfigured` when the
+    address cannot be had.
     """
-    listeners = await _listen(host, port)
+    listeners: Sequence[trio.SocketListener | Turnstile] = queue.listeners() if queue else await listen(host, port)
     wrapped = wrap_app(cast("Any", mended(app)), 0, "asgi")
     config = _configuration(graceful)
     context = WorkerContext(None)
@@ -70,9 +76,10 @@ async def serve(
             await lifetime.start(lifespan.handle_lifespan)
             await lifespan.wait_for_startup()
             async with _connections(graceful) as (nursery, lines):
-                handler = partial(_connection, wrapped, config, context, state, lines)
+                handler = partial(_connection, wrapped, config, context, state, lines, door)
                 async with trio.open_nursery() as accepting:
-                    await accepting.start(partial(trio.serve_listeners, handler, listeners, handler_nursery=nursery))
+                    accept = partial(trio.serve_listeners, handler, cast("Any", listeners), handler_nursery=nursery)
+                    await accepting.start(accept)
                     task_status.started(listeners[0].socket.getsockname()[1])
                     await stop.wait()
                     accepting.cancel_scope.cancel()
@@ -98,7 +105,8 @@ async def watch_signals(
 # --------------------------------------------------------------------------------------------- sockets
 
 
-async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+async def listen(host: str, port: int) -> list[trio.SocketListener]:
+    """The sockets of an address, open. Raises `Misconfigured` when it cannot be had."""
     where = f"{host}:{port}"
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
@@ -169,10 +177,18 @@ class _Line:
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
+        self.seen = b""
+        """What was read before Hypercorn had the connection."""
         self.socket = stream.socket
-        self.receive_some = stream.receive_some
         self.send_eof = stream.send_eof
         self.aclose = stream.aclose
+
+    async def receive_some(self, most: int | None = None) -> bytes:
+        if self.seen:
+            seen, self.seen = self.seen, b""
+            await trio.lowlevel.checkpoint()
+            return seen
+        return bytes(await self._stream.receive_some(most))
 
     async def send_all(self, data: bytes) -> None:
         with trio.move_on_after(WRITE) as scope:
@@ -223,11 +239,18 @@ async def _connection(
     context: WorkerContext,
     state: dict[str, Any],
     lines: _Lines,
+    door: Door | None,
     stream: trio.SocketStream,
 ) -> None:
     line = _Line(stream)
     lines.add(line)
     try:
+        if door is not None:
+            seen = await door.look(stream)
+            if isinstance(seen, Handshake):
+                await door.enter(stream, seen)
+                return
+            line.seen = seen
         await _Server(app, config, context, {**state, ABORT: line.cut}, cast("Any", line))
     except* BROKEN as faults:
         log.info("a connection ended: %s", faults.exceptions[0])

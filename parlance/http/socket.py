@@ -100,7 +100,7 @@ class AsgiSocket:
         """
         while not self._closing:
             if self._gone is not None:
-                raise _again(self._gone)
+                raise again(self._gone)
             event = await self._next()
             if event is None:
                 continue
@@ -108,7 +108,7 @@ class AsgiSocket:
             data: Message = text if text is not None else event["bytes"]
             return data
         await self._over.wait()
-        raise _again(self._gone or LineGone("the socket was closed on this side"))
+        raise again(self._gone or LineGone("the socket was closed on this side"))
 
     async def listen(self, hear: Callable[[Message], None]) -> None:
         """Call `hear` with every message from now on, until `LineGone` is raised."""
@@ -190,6 +190,10 @@ class AsgiSocket:
 
     # --------------------------------------------------------------------------------------- close
 
+    async def over(self) -> None:
+        """Wait until the socket has been closed on this side."""
+        await self._over.wait()
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Send what is queued, say goodbye, wait for the answer; then cut. `CLOSING` at most. Twice is allowed."""
         if self._closing:
@@ -235,7 +239,7 @@ class AsgiSocket:
                 await self._next()
 
 
-def _again(gone: LineGone) -> LineGone:
+def again(gone: LineGone) -> LineGone:
     """A fresh exception each time: one that is raised twice would carry the first one's traceback."""
     return LineGone(str(gone), code=gone.code)
 

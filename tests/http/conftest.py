@@ -23,8 +23,9 @@ def page(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-async def house(page: Path, nursery: trio.Nursery) -> House:
-    house = House(page)
+@pytest.fixture(params=[True, False], ids=["reactor", "asgi"])
+async def house(request: pytest.FixtureRequest, page: Path, nursery: trio.Nursery) -> House:
+    """The server with either door for media sockets: what holds for one holds for the other."""
+    house = House(page, direct=request.param)
     house.port = await nursery.start(partial(house.run))
     return house

@@ -18,7 +18,9 @@ from parlance.actors.media.port import Socket, Started, Wire
 from parlance.engine.agent import Agent
 from parlance.engine.errors import LineError, LineGone, Refused
 from parlance.http.app import View, create
+from parlance.http.door import Door
 from parlance.http.gateway import Gateway, Route
+from parlance.http.reactor import Reactor
 from parlance.http.serve import serve
 
 
@@ -60,6 +62,8 @@ class House:
     take: Callable[..., Any] = echo
     reason: str | None = None
     graceful: float = 5.0
+    direct: bool = True
+    """Media sockets through the reactor, and not through the ASGI server."""
     port: int = 0
     stop: trio.Event = field(default_factory=trio.Event)
     agents: dict[str, Agent] = field(default_factory=lambda: {"receptionist": RECEPTIONIST})
@@ -71,11 +75,28 @@ class House:
     async def run(self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
         view = View(agents=self.agents, ready=lambda: self.reason, statistics=lambda: {"calls": 3})
         app = create(view, self.static)
-        app.asgi_app = Gateway(app.asgi_app, self._take, routes())  # type: ignore[method-assign]
-        await serve(app, host="127.0.0.1", port=0, graceful=self.graceful, stop=self.stop, task_status=task_status)
+        gateway = Gateway(app.asgi_app, self._take, routes())
+        app.asgi_app = gateway  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            door = None
+            if self.direct:
+                reactor = Reactor()
+                await nursery.start(reactor.run)
+                door = Door(gateway, reactor)
+            await serve(
+                app,
+                host="127.0.0.1",
+                port=0,
+                graceful=self.graceful,
+                stop=self.stop,
+                door=door,
+                task_status=task_status,
+            )
+            nursery.cancel_scope.cancel()
 
-    async def _take(self, socket: Socket, wire: Wire, started: Started | None) -> None:
+    async def _take(self, socket: Socket, wire: Wire, started: Started | None) -> bool:
         await self.take(socket, wire, started)
+        return False
 
     @asynccontextmanager
     async def dial(self, path: str = "/api/v1/media/twilio", **options: Any) -> AsyncIterator[WebSocketConnection]:

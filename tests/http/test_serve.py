@@ -15,7 +15,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from trio_websocket import ConnectionClosed
 
 from parlance.engine.errors import Misconfigured
-from parlance.http.serve import CUT, UNHEARD, _listen, serve, watch_signals
+from parlance.http.serve import CUT, UNHEARD, listen, serve, watch_signals
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
@@ -255,7 +255,7 @@ async def test_stopping_cuts_a_download_that_is_not_read(page: Path):
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has this option")
 async def test_the_kernel_watches_for_dead_peers_on_every_connection():
-    (listener,) = await _listen("127.0.0.1", 0)
+    (listener,) = await listen("127.0.0.1", 0)
     async with listener:
         async with await trio.open_tcp_stream(*listener.socket.getsockname()[:2]), await listener.accept() as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNHEARD * 1000
