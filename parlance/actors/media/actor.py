@@ -67,8 +67,8 @@ class MediaActor:
         self._names, self._bounds = names, bounds
         self._framer = Framer(wire.format.frame)
         self._frame = wire.format.frame
-        # A speaker is woken for three frames at a time, or for half of a lead that is shorter than six.
-        self._enough = min(3 * self._frame, max(self._frame, int(bounds.lead * wire.format.second / 2)))
+        # A speaker is woken for a message at a time, or for half of a lead that is shorter than two.
+        self._enough = max(self._frame, int(min(wire.batch, bounds.lead / 2) * wire.format.second))
         self._audible = 0
         self._room = trio.Event()
         self._last = 0.0
@@ -169,15 +169,7 @@ class MediaActor:
         playout = self.playout
         if not playout.turn or self._over:
             return
-        while (due := playout.due(now)) is not None:
-            payload, mark = due
-            if (message := self._wire.audio(payload)) is not None:
-                self._send(message)
-            if mark is not None and (request := self._wire.mark(mark)) is not None:
-                self._send(request)
-            if self._audible != playout.turn:
-                self._audible = playout.turn
-                self._desk.first_frame(playout.turn)
+        self._pour(now)
         for text in playout.spoken(now):
             self._desk.note(t.Spoken(playout.turn, text))
         if playout.overdue:
@@ -188,6 +180,19 @@ class MediaActor:
             playout.trim(now)
             if playout.room(now) >= self._enough:
                 self._wake()
+
+    def _pour(self, now: float) -> None:
+        """Send what is due."""
+        playout = self.playout
+        while (due := playout.due(now)) is not None:
+            payload, mark = due
+            if (message := self._wire.audio(payload)) is not None:
+                self._send(message)
+            if mark is not None and (request := self._wire.mark(mark)) is not None:
+                self._send(request)
+            if self._audible != playout.turn:
+                self._audible = playout.turn
+                self._desk.first_frame(playout.turn)
 
     def _watch(self, now: float) -> None:
         """What a line does by doing nothing."""
@@ -255,6 +260,10 @@ class MediaActor:
     def add(self, turn: int, audio: bytes) -> None:
         if turn == self.playout.turn:
             self.playout.add(audio)
+            # An ear that has nothing to hear does not wait for the next beat: that would be 10 ms of every answer.
+            now = self._desk.clock()
+            if not self._over and self.playout.dry(now):
+                self._pour(now)
 
     def phrase_done(self, turn: int) -> None:
         if turn == self.playout.turn:

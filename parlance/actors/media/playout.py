@@ -112,6 +112,10 @@ class Playout:
         """Bytes that may be added before the audio is more than the lead ahead of the ear."""
         return max(0, self._lead - (self._total - self.heard(now)))
 
+    def dry(self, now: float) -> bool:
+        """Whether the ear has heard everything that was sent, and may hear more."""
+        return not self.held and self._sent == self.heard(now)
+
     def due(self, now: float) -> tuple[bytes, str | None] | None:
         """The next message's audio and the name of the mark to send after it; None if nothing is due."""
         if self.held:

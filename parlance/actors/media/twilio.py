@@ -31,7 +31,7 @@ class Twilio:
     carrier = "twilio"
     format = TELEPHONE
     marks = True
-    batch = 0.06
+    batch = 0.1
 
     def __init__(self) -> None:
         self._stream = ""

@@ -214,7 +214,7 @@ def test_finishing_a_reply_that_was_not_heard_clears_it() -> None:
     house.tick(5)
     heard = house.media.finish(1)
     assert house.socket.texts()[-1:] == ["clear"]
-    assert heard.seconds == pytest.approx(0.08)
+    assert heard.seconds == pytest.approx(0.1)
     assert not heard.complete
 
 
@@ -239,11 +239,32 @@ def test_a_line_that_cannot_clear_is_not_asked_to() -> None:
 
 def test_a_reply_that_is_held_at_its_first_frame_sends_no_more() -> None:
     house = House()
-    reply(house, 1.0)
     house.desk.on_first_frame = house.media.hold
+    reply(house, 1.0)
     house.tick(10)
     assert len(house.socket.audio()) == 480
     assert house.desk.all(t.Spoken) == [], "not a word of it was heard"
+
+
+def test_the_first_sound_of_a_reply_does_not_wait_for_a_beat() -> None:
+    house = House()
+    house.media.stage(1)
+    house.media.phrase(1, "One two.")
+    house.media.add(1, b"\x01" * 800)
+    assert len(house.socket.audio()) == 800, "all there is of it is on its way"
+    house.media.add(1, b"\x01" * 800)
+    assert len(house.socket.audio()) == 800, "what follows is sent with the beat"
+    house.tick()
+    assert len(house.socket.audio()) > 800
+
+
+def test_a_reply_that_is_held_before_its_first_sound_sends_none() -> None:
+    house = House()
+    house.media.stage(1)
+    house.media.hold()
+    house.media.phrase(1, "One two.")
+    house.media.add(1, b"\x01" * 800)
+    assert house.socket.audio() == b""
 
 
 def test_what_comes_for_another_turn_is_dropped() -> None:
