@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check lint types clean
+.PHONY: demo serve test bench check lint types clean
 
 demo: $(READY)
 	$(BIN)/parlance call samples/patient.wav --agent receptionist --out out
@@ -14,6 +14,9 @@ serve: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m bench
 
 check: lint types test
 
@@ -27,6 +30,17 @@ types: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,openai,silero,formats,dev]'
+	touch $@
+
+# The servers that the bench compares with, each in an environment of its own; one that cannot be made does not stop the other.
+.PHONY: peers
+peers:
+	$(MAKE) --keep-going .peers/plain/.ready .peers/pipecat/.ready
+
+.peers/%/.ready: bench/peers/%.txt
+	rm -rf .peers/$*
+	$(PYTHON) -m venv .peers/$*
+	.peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 clean:

@@ -1,0 +1,85 @@
+"""`python -m bench.callers`: a spec on standard input, JSON lines on standard output, the last of them the result.
+
+Exit code 2 and one line on standard error if the spec is wrong or nobody listens there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from contextlib import suppress
+from typing import Any
+
+from bench.callers import wire
+from bench.callers.crowd import Crowd, Unreachable, dials, periods
+from bench.callers.script import COUGH, PERIOD, SHORT, TURN, Script, Sheet, plan
+from bench.callers.spec import BadSpec, Spec, read
+from bench.callers.speech import NoSpeech, speech
+from bench.measure.record import Run
+from bench.measure.result import judged, result
+from bench.measure.wave import wave
+
+NICE = -10
+"""The callers' priority, where they may raise it. The server under test has a core of its own and loses nothing."""
+
+
+def tell(event: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(event, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def scripts(spec: Spec) -> list[Script]:
+    """Every line's run. Raises `NoSpeech`."""
+    total = periods(spec.ramp + spec.seconds)
+    sheet = Sheet(speech(TURN, SHORT, COUGH), total, wire.media)
+    return [
+        plan(sheet, line, spec.calls, dial=dials(spec, line), periods=total, mix=spec.mix, seed=spec.seed)
+        for line in range(spec.calls)
+    ]
+
+
+def measured(spec: Spec, lines: list[Script], run: Run) -> dict[str, Any]:
+    calls = judged(run)
+    began = run.begin - periods(spec.ramp) * PERIOD
+    most = periods(spec.ramp + spec.seconds) - 1
+
+    def sound(line: int, at: float) -> bytes:
+        return lines[line].sound(max(0, min(most, round((at - began) / PERIOD))))
+
+    return result(run, calls, wave(run, calls, sound) if spec.waveform else None)
+
+
+def main() -> int:
+    # A measuring instrument that others delay measures them. Where the system does not allow it, the run says how late
+    # the callers were all the same.
+    with suppress(OSError):
+        os.nice(NICE)
+    try:
+        spec = read(sys.stdin.read())
+        _room(spec.calls)
+        lines = scripts(spec)
+        crowd = Crowd(spec, lines, tell)
+        run = crowd.run()
+    except (BadSpec, NoSpeech, Unreachable) as error:
+        print(f"callers: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    tell(measured(spec, lines, run))
+    return 0
+
+
+def _room(calls: int) -> None:
+    """As many open files as calls need. Raises `BadSpec` where the system allows fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = calls + 64
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise BadSpec(f"{calls} calls need {needed} open files, and the system allows {hard}: raise `ulimit -n`")
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

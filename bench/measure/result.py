@@ -1,0 +1,125 @@
+"""A run's result: the one JSON object that the callers print last, from the records of its calls. Pure.
+
+What the figures mean, besides what `turns` says of turns:
+
+- `response_ms`: end of the caller's last voiced frame (its sending) to the first audible agent sample after it;
+  `own_ms`: the same less the end-of-turn delay and the providers' time, the part that is the engine's.
+- `clear_ms`, `silence_ms`: a barge-in's onset (its first frame's sending less 20 ms) to the arrival of `clear`, and to
+  the moment at which the agent was no longer audible.
+- `jitter_ms`: of each media message of a reply but the first, how far the time since the one before is from that one's
+  length of audio. Audio that is sent ahead has jitter, too: it says how evenly a server sends, not what is heard.
+- `gaps`: pauses of over 20 ms inside a reply, because the ear's queue was empty: what is heard of a late server.
+- `answered`: turns with an answer, whatever else failed in them; `interrupted`: barge-ins into a sounding reply;
+  `failed` turns may have several faults, of which `uncleared` and `cut_short` are counted.
+- `coughs`: those into a sounding reply; the agent then went on with it (`resumed`) or gave another one in
+  its place (`restarted`: more sound than a reply has), or neither.
+- A call is `admitted` if the server did not end it within 2 s of `start`, else `refused`; `refused_ms`: from `start`,
+  or from dialing where the handshake was refused, to its end. `half_answered`: refused, after some audio.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from bench.measure.figures import distribution, thinned
+from bench.measure.record import Record, Run
+from bench.measure.turns import Judged, compare, judge
+
+ADMITTED = 2.0
+"""Seconds a call must last to count as admitted."""
+LATE = 0.005
+"""Seconds: callers later than this in one frame of a hundred say nothing about a server."""
+SPOILED = 0.1
+"""The share of turns in which the callers may have stood still: these are not measured, and the rest speak for them."""
+
+
+def is_refused(record: Record) -> bool:
+    if record.by != "server" or record.ended is None:
+        return False
+    return record.started is None or record.ended - record.started < ADMITTED
+
+
+def judged(run: Run) -> list[Judged]:
+    """The admitted calls."""
+    calls = [judge(record, run) for record in run.records if not is_refused(record)]
+    compare(calls)
+    return calls
+
+
+def result(run: Run, calls: list[Judged], waveform: dict[str, Any] | None) -> dict[str, Any]:
+    """`calls` from `judged`, `waveform` from `wave`."""
+    turns = [turn for call in calls for turn in call.turns]
+    coughs = [cough for call in calls for cough in call.coughs]
+    own = run.end_of_turn + run.providers
+    samples = {
+        "response_ms": [turn.response for turn in turns if turn.response is not None],
+        "own_ms": [turn.response - own for turn in turns if turn.response is not None],
+        "clear_ms": [turn.clear for turn in turns if turn.clear is not None],
+        "silence_ms": [turn.silence for turn in turns if turn.silence is not None],
+        "late_ms": run.late,
+    }
+    gaps = [gap for call in calls for gap in call.gaps]
+    return {
+        "event": "result",
+        "callers": _callers(run, calls),
+        "calls": _calls(run, calls),
+        "turns": {
+            "asked": len(turns),
+            "answered": sum(turn.answered for turn in turns),
+            "failed": sum(bool(turn.faults) for turn in turns),
+            "interrupted": sum(turn.barge_in for turn in turns),
+            "uncleared": sum("uncleared" in turn.faults for turn in turns),
+            "cut_short": sum("cut short" in turn.faults for turn in turns),
+            "resumed": sum(cough.went_on and not cough.restarted for cough in coughs),
+            "restarted": sum(cough.restarted for cough in coughs),
+            "coughs": len(coughs),
+        },
+        **{name: distribution(values) for name, values in samples.items() if name != "late_ms"},
+        "jitter_ms": distribution([value for call in calls for value in call.jitter]),
+        "gaps": {"count": len(gaps), "worst_ms": round(max(gaps) * 1000, 3) if gaps else None},
+        "samples": {name: thinned(values) for name, values in samples.items()},
+        "waveform": waveform,
+    }
+
+
+def _callers(run: Run, calls: list[Judged]) -> dict[str, Any]:
+    late = distribution(run.late)
+    p99 = late["p99"]
+    void = None
+    if p99 is None:
+        void = "no call was up: the callers sent nothing"
+    elif p99 > LATE * 1000:
+        void = f"callers were late: p99 {p99:.1f} ms, limit {LATE * 1000:.0f} ms"
+    spoiled = sum(turn.spoiled > 0 for call in calls for turn in call.turns)
+    turns = sum(len(call.turns) for call in calls)
+    if void is None and spoiled > SPOILED * turns:
+        void = f"callers stood still in {spoiled} of {turns} turns"
+    return {
+        "late_ms": late,
+        "cpu": round(run.cpu, 3),
+        "void": void,
+        "unread": run.unread,
+        "stalls": len(run.stalls),
+        "spoiled": spoiled,
+    }
+
+
+def _calls(run: Run, calls: list[Judged]) -> dict[str, Any]:
+    refused = [record for record in run.records if is_refused(record)]
+    after = [
+        record.ended - (record.dialed if record.started is None else record.started)
+        for record in refused
+        if record.ended is not None
+    ]
+    return {
+        "offered": len(run.records),
+        "admitted": len(calls),
+        "refused": len(refused),
+        "dropped": sum(call.record.by == "server" for call in calls),
+        "drops": dict(Counter(call.record.why for call in calls if call.record.by == "server").most_common()),
+        "stuck": sum(call.stuck for call in calls),
+        "half_answered": sum(bool(record.pieces) for record in refused),
+        "refusals": dict(Counter(record.why for record in refused).most_common()),
+        "refused_ms": distribution(after),
+    }

@@ -1,0 +1,45 @@
+"""A saved document becomes the report again: `python -m bench.report bench.json > bench.html`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.report import page
+
+
+def read(name: str) -> dict[str, Any]:
+    """The document in the file, or of standard input for `-`. Raises `ValueError` with a sentence for a person."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        document = json.loads(text)
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{name} is not JSON ({error}): give the file that `python -m bench --json` wrote") from None
+    if not isinstance(document, dict) or not isinstance(document.get("runs"), list):
+        raise ValueError(f'{name} has no list of "runs": give the file that `python -m bench --json` wrote')
+    return document
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.report", description="Prints the HTML report of a saved bench document."
+    )
+    parser.add_argument(
+        "document", metavar="FILE", help="what `python -m bench --json FILE` wrote; - for standard input"
+    )
+    options = parser.parse_args()
+    try:
+        document = read(options.document)
+    except ValueError as error:
+        parser.error(str(error))
+    # As bytes: the page says that it is UTF-8, whatever the terminal's encoding is.
+    sys.stdout.buffer.write(page(document).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""One run: a server under test, its callers and, where the agent needs them, the simulators; then its record.
+
+What the callers had is theirs to say; CPU, memory and threads are the operating system's; `/health` is the server's.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from bench.machine import ROOT, Cores
+from bench.plan import Row
+from bench.process import Usage, child, last
+from bench.server import Failed, Server, serving
+from bench.target import Target, environment
+
+CALLERS = (sys.executable, "-m", "bench.callers")
+SIMULATORS = (sys.executable, "-m", "bench.simulators")
+GRACE = 60.0
+"""Seconds beyond ramp and window that the callers have for their greetings, their farewells and their sums."""
+LOOK = 1.5
+"""Seconds before the end of the window at which the server is asked how it is: after it the calls hang up at once."""
+SIMULATED = 15.0
+"""Seconds that the simulators have to start."""
+
+DIST: dict[str, Any] = {"n": 0, "mean": None, "p50": None, "p90": None, "p99": None, "worst": None}
+TIMES = ("response_ms", "own_ms", "clear_ms", "silence_ms", "jitter_ms")
+CALLS = ("offered", "admitted", "refused", "dropped", "stuck", "half_answered")
+PROCESS = (
+    "cpu", "cpu_per_call", "rss_mb", "idle_rss_mb", "mb_per_call", "threads", "tasks", "tasks_per_call", "ready_s",
+)  # fmt: skip
+TURNS = ("asked", "answered", "failed", "interrupted", "uncleared", "cut_short", "resumed", "coughs")
+
+
+@dataclass(slots=True)
+class Sight:
+    """What the callers have said so far, for whoever watches and for the record."""
+
+    phase: str = "starting"
+    up: int = 0
+    late_ms: float | None = None
+    result: dict[str, Any] | None = None
+    begin: tuple[float, Usage] | None = None
+    end: tuple[float, Usage] | None = None
+    threads: int | None = None
+    health: dict[str, Any] | None = None
+    void: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where runs take place. `seen` is called with every progress of a run; the commands are the real ones."""
+
+    cores: Cores
+    seen: Callable[[Sight], None] = lambda sight: None
+    callers: Sequence[str] = CALLERS
+    simulators: Sequence[str] = SIMULATORS
+    waveform: bool = True
+
+
+async def run(row: Row, choose: Callable[[Row, Path | None], Target], stage: Stage) -> dict[str, Any]:
+    """Carry out `row` against the target that `choose(row, agents)` gives; its record (RUN), whatever happened.
+
+    What cannot be believed is void and says why; what the server did wrong is in `broke`.
+    """
+    sight = Sight()
+    record = blank(row)
+    with tempfile.TemporaryDirectory(prefix="bench") as name:
+        folder = Path(name)
+        try:
+            async with simulating(row, folder, stage) as agents:
+                target = choose(row, agents)
+                async with serving(target, folder, stage.cores.server) as server:
+                    await _measure(row, target, server, folder, stage, sight, record)
+            record["broke"] = server.findings
+        except Failed as error:
+            record["broke"] = [str(error)]
+        except Unusable as error:
+            record["void"] = str(error)
+    record["void"] = record["void"] or sight.void
+    if sight.result is None and not record["broke"] and not record["void"]:
+        record["void"] = "the callers said nothing"
+    return record
+
+
+class Unusable(Exception):
+    """The bench's own processes failed: nothing was measured. The message says what, with the last lines."""
+
+
+async def _measure(
+    row: Row, target: Target, server: Server, folder: Path, stage: Stage, sight: Sight, record: dict[str, Any]
+) -> None:
+    idle, idle_health = server.usage(), await server.health()
+    server.peak_mb = idle.rss_mb
+    spec = row.spec(server.url, end_of_turn=target.end_of_turn, providers=target.providers, waveform=stage.waveform)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.watch, nursery.cancel_scope)
+        await _offer(row, spec, server, folder, stage, sight)
+        nursery.cancel_scope.cancel()
+    if sight.result is not None:
+        record |= {key: value for key, value in sight.result.items() if key != "event"}
+        record["void"] = record["callers"].get("void")
+    record["health"] = sight.health
+    record["process"] = figures(row, server, idle, idle_health, sight, record["calls"]["admitted"])
+
+
+async def _offer(row: Row, spec: dict[str, Any], server: Server, folder: Path, stage: Stage, sight: Sight) -> None:
+    """The callers call, and what they say is taken down; at both ends of the window the server is sampled."""
+    output = folder / "callers.txt"
+    with output.open("wb") as file, trio.move_on_after(row.ramp + row.seconds + GRACE) as waited:
+        running = child(
+            stage.callers,
+            cores=stage.cores.others,
+            folder=ROOT,
+            environment=environment({}),
+            output=file,
+            piped=True,
+        )
+        async with running as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                await process.stdin.send_all(json.dumps(spec).encode() + b"\n")
+                await process.stdin.aclose()
+            except trio.BrokenResourceError:
+                pass  # It ended before it read: its exit code and its last lines say why.
+            async with aclosing(lines(process.stdout)) as said:
+                async for line in said:
+                    try:
+                        event = json.loads(line)
+                    except ValueError:
+                        sight.void = f"the callers said what is not JSON: {line.decode(errors='replace')}"
+                        return
+                    await _take(event, row, server, stage, sight)
+            if await process.wait() and sight.result is None:
+                sight.void = f"the callers failed: {last(output) or 'they did not say why'}"
+    if waited.cancelled_caught:
+        sight.void = f"the callers did not end within {GRACE:g} s of their window"
+
+
+async def _take(said: dict[str, Any], row: Row, server: Server, stage: Stage, sight: Sight) -> None:
+    match said:
+        case {"event": "progress"}:
+            sight.phase, sight.up, sight.late_ms = said["phase"], said["up"], said.get("late_ms")
+            stage.seen(sight)
+            late = sight.begin is not None and trio.current_time() > sight.begin[0] + row.seconds - LOOK
+            if late and sight.threads is None:
+                sight.threads, sight.health = server.usage().threads, await server.health()
+        case {"event": "window", "what": "begin"}:
+            sight.begin = trio.current_time(), server.usage()
+        case {"event": "window", "what": "end"}:
+            sight.end = trio.current_time(), server.usage()
+        case {"event": "result"}:
+            sight.result = said
+
+
+def figures(
+    row: Row, server: Server, idle: Usage, idle_health: dict[str, Any] | None, sight: Sight, admitted: int
+) -> dict[str, Any]:
+    """What the server cost; None where it cannot be said. A call is one of those that were on the line together."""
+    # Who hangs up and calls again was admitted twice.
+    calls = min(admitted, row.calls) or row.calls
+    cpu = None
+    if sight.begin is not None and sight.end is not None:
+        cpu = (sight.end[1].cpu - sight.begin[1].cpu) / (sight.end[0] - sight.begin[0])
+    before, after = (idle_health or {}).get("tasks"), (sight.health or {}).get("tasks")
+    tasks = (after - before) / calls if isinstance(before, int) and isinstance(after, int) else None
+    return {
+        "cpu": cpu and round(cpu, 4),
+        "cpu_per_call": cpu and round(cpu / calls, 5),
+        "rss_mb": round(server.peak_mb, 1),
+        "idle_rss_mb": round(idle.rss_mb, 1),
+        "mb_per_call": round((server.peak_mb - idle.rss_mb) / calls, 3),
+        "threads": sight.threads,
+        "tasks": after,
+        "tasks_per_call": None if tasks is None else round(tasks, 2),
+        "ready_s": round(server.ready_s, 2),
+    }
+
+
+@asynccontextmanager
+async def simulating(row: Row, folder: Path, stage: Stage) -> AsyncIterator[Path | None]:
+    """The file of the agent that the simulators serve; None, and no simulators, for an agent that needs none."""
+    if row.agent != "simulated":
+        yield None
+        return
+    agents, output = folder / "simulated.yaml", folder / "simulators.txt"
+    with output.open("wb") as file:
+        command = [*stage.simulators, "--agent", str(agents)]
+        running = child(
+            command, cores=stage.cores.others, folder=ROOT, environment=environment({}), output=file, piped=True
+        )
+        async with running as process:
+            assert process.stdout is not None
+            with trio.move_on_after(SIMULATED):
+                await process.stdout.receive_some()
+            if not agents.exists():
+                raise Unusable(f"the simulators did not start: {last(output) or 'they did not say why'}")
+            yield agents
+
+
+async def lines(stream: trio.abc.ReceiveStream) -> AsyncGenerator[bytes, None]:
+    """The lines of `stream`, each as soon as it is whole."""
+    rest = b""
+    async for chunk in stream:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield line
+
+
+def blank(row: Row) -> dict[str, Any]:
+    """The record of a run of which nothing is known yet."""
+    return {
+        "server": row.server,
+        "agent": row.agent,
+        "lines": row.calls,
+        "limit": row.limit,
+        "arrival": row.arrival,
+        "mix": row.mix,
+        "seconds": row.seconds,
+        "workers": row.workers,
+        "void": None,
+        "callers": {"late_ms": dict(DIST), "cpu": None, "void": None},
+        "calls": dict.fromkeys(CALLS, 0) | {"offered": row.calls, "refusals": {}, "refused_ms": dict(DIST)},
+        "turns": dict.fromkeys(TURNS, 0),
+        **{name: dict(DIST) for name in TIMES},
+        "gaps": {"count": 0, "worst_ms": None},
+        "samples": {},
+        "waveform": None,
+        "process": dict.fromkeys(PROCESS),
+        "health": None,
+        "broke": [],
+    }
