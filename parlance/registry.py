@@ -21,13 +21,22 @@ from parlance.engine.errors import Misconfigured
 from parlance.engine.faults import Fault, explain, meant, told
 
 PROVIDERS = {
-    "ear": {"sphinx": "parlance.actors.listener.sphinx", "rehearsal": "parlance.actors.listener.rehearsal"},
+    "ear": {
+        "sphinx": "parlance.actors.listener.sphinx",
+        "deepgram": "parlance.actors.listener.deepgram",
+        "rehearsal": "parlance.actors.listener.rehearsal",
+    },
     "mind": {
         "script": "parlance.actors.thinker.script",
         "openai": "parlance.actors.thinker.openai",
         "rehearsal": "parlance.actors.thinker.rehearsal",
     },
-    "voice": {"espeak": "parlance.actors.speaker.espeak", "rehearsal": "parlance.actors.speaker.rehearsal"},
+    "voice": {
+        "espeak": "parlance.actors.speaker.espeak",
+        "deepgram": "parlance.actors.speaker.deepgram",
+        "openai": "parlance.actors.speaker.openai",
+        "rehearsal": "parlance.actors.speaker.rehearsal",
+    },
 }
 
 

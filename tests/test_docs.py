@@ -25,11 +25,14 @@ from pydantic.fields import FieldInfo
 from parlance import config, main
 from parlance.__main__ import app
 from parlance.__main__ import main as command
+from parlance.actors.listener import deepgram as deepgramear
 from parlance.actors.listener import sphinx
 from parlance.actors.media.browser import Browser
 from parlance.actors.media.port import Digit, Marked, Started, Stopped
 from parlance.actors.media.twilio import Twilio
+from parlance.actors.speaker import deepgram as deepgramvoice
 from parlance.actors.speaker import espeak
+from parlance.actors.speaker import openai as openaivoice
 from parlance.actors.thinker import openai, rules, script
 from parlance.agents import load
 from parlance.engine import trace as t
@@ -126,6 +129,9 @@ def written(name: str, heading: str) -> dict[str, str]:
         ("agents", "A language model instead of a script", openai.Settings),
         ("embedded", "The ear: `sphinx`", sphinx.Settings),
         ("embedded", "The voice: `espeak`", espeak.Settings),
+        ("services", "The ear: `deepgram`", deepgramear.Settings),
+        ("services", "The voice: `deepgram`", deepgramvoice.Settings),
+        ("services", "The voice: `openai`", openaivoice.Settings),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -135,7 +141,7 @@ def test_every_setting_is_in_its_page_with_its_default(name: str, heading: str, 
 
 def test_no_table_of_settings_is_left_unchecked() -> None:
     found = [(path.stem, where) for path in sorted(DOCS.glob("*.md")) for where, _ in tables(path.read_text("utf-8"))]
-    assert len(found) == 8, found
+    assert len(found) == 11, found
 
 
 def test_every_setting_has_the_name_of_its_variable() -> None:
@@ -169,14 +175,17 @@ EXAMPLES = [(path.stem, text) for path in sorted(DOCS.glob("*.md")) for text in 
 
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[f"{name}{n}" for n, (name, _) in enumerate(EXAMPLES)])
-def test_every_agent_shown_loads_and_so_does_every_part_of_one(name: str, text: str, tmp_path: Path) -> None:
+def test_every_agent_shown_loads_and_so_does_every_part_of_one(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPGRAM_API_KEY", "a key")
     if not text.startswith("name:"):
         text = "name: example\nscript: {intents: {any: {when: help, say: Yes.}}}\n" + text
     shows = agent(text, tmp_path)
     provider = {"script": script.Settings, "openai": openai.Settings}[shows.mind.kind]
     provider(**shows.mind.settings)
-    espeak.Settings(**shows.voice.settings)
-    sphinx.Settings(**shows.ear.settings)
+    {"espeak": espeak.Settings, "deepgram": deepgramvoice.Settings}[shows.voice.kind](**shows.voice.settings)
+    {"sphinx": sphinx.Settings, "deepgram": deepgramear.Settings}[shows.ear.kind](**shows.ear.settings)
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, b) for n in ("agents", "settings") for b in blocks(page(n), "toml")])

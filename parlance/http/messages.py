@@ -1,6 +1,8 @@
 """One WebSocket after its handshake, sans-IO: bytes in, whole messages out, and the other way round. Pure.
 
 The frames are websockets' own protocol's; here they become messages, and what ends the socket becomes a `LineGone`.
+One kind of frame has a lane of its own past the protocol, the whole text that carriers send fifty times a second: that
+takes a third off the cost of reading and judging a frame (`python -m bench.frame`).
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
@@ -17,6 +19,14 @@ from parlance.engine.errors import LineGone
 
 UTF8 = 1007
 """The close code for a text that is not UTF-8 (RFC 6455, section 7.4.1)."""
+WHOLE_TEXT = 0x81
+"""A frame's first byte (section 5.2): the whole of a text message."""
+WHOLE = 0x80
+"""A bit of it: this is the last frame of its message."""
+KINDS = frozenset(Opcode)
+"""What else it may be. Reserved bits and kinds are the protocol's to refuse."""
+MASKED, TWO_BYTES, EIGHT_BYTES = 0x80, 126, 127
+"""Its second byte: the mask's bit, and the lengths that stand for a longer one behind them."""
 
 
 class Messages:
@@ -28,6 +38,13 @@ class Messages:
         self.over = False
         """Nothing more can come: the other side's last word has been read."""
         self._protocol, self._peer, self._tell = protocol, peer, tell
+        self._limit: int = protocol.max_message_size or 0
+        self._rest = b""
+        """The beginning of a frame. The protocol is given whole frames only, so that it holds nothing of its own."""
+        self._inside = False
+        """Between the first and the last frame of a message."""
+        self._theirs = False
+        """What comes is the protocol's alone: a frame came that it must judge by its head."""
         self._parts: list[bytes] = []
         self._text = False
 
@@ -37,6 +54,44 @@ class Messages:
 
     def feed(self, data: bytes) -> None:
         """What the other side has sent; empty for its end. Afterwards there may be something `outgoing`."""
+        if not data or self._theirs:
+            self._parse(data)
+            return
+        if self._rest:
+            data = self._rest + data
+        at, end = 0, len(data)
+        while end - at >= 2 and self.gone is None:
+            kind, size = data[at], data[at + 1]
+            start = at + 6
+            length = size - MASKED
+            if length < 0 or length == EIGHT_BYTES or kind & ~WHOLE not in KINDS:
+                break
+            if length == TWO_BYTES:
+                start += 2
+                if start > end:
+                    self._rest = data[at:]
+                    return
+                length = data[at + 2] << 8 | data[at + 3]
+                if length > self._limit:
+                    break
+            stop = start + length
+            if stop > end:
+                self._rest = data[at:]
+                return
+            if kind == WHOLE_TEXT and not self._inside:
+                self._message(apply_mask(data[start:stop], data[start - 4 : start]), True)
+            else:
+                if kind & 0x0F <= Opcode.BINARY:
+                    self._inside = not kind & WHOLE
+                self._parse(data[at:stop])
+            at = stop
+        else:
+            self._rest = data[at:]
+            return
+        self._theirs = True
+        self._parse(data[at:])
+
+    def _parse(self, data: bytes) -> None:
         protocol = self._protocol
         if data:
             protocol.receive_data(data)

@@ -28,6 +28,8 @@ SIGNALS = 100
 """Messages without audio a line may send in a second, all call long: marks come ten a second at the most."""
 SLACK = 1.01
 """How much faster than our clock a carrier's may run."""
+STORE = 0.4
+"""Seconds of the agent's audio that wait here for their time: what a voice that falters may fall behind."""
 GOODBYE = 1.0
 """Seconds for the last messages and the closing handshake."""
 
@@ -59,7 +61,12 @@ class MediaActor:
         self.format = wire.format
         self.gate = gate
         self.playout = Playout(
-            wire.format, lead=bounds.lead, batch=wire.batch, marks=wire.marks, clears=wire.clear() is not None
+            wire.format,
+            lead=bounds.lead,
+            batch=wire.batch,
+            marks=wire.marks,
+            clears=wire.clear() is not None,
+            store=STORE,
         )
         self.prepared = prepared
         self.faults = 0
@@ -67,8 +74,8 @@ class MediaActor:
         self._names, self._bounds = names, bounds
         self._framer = Framer(wire.format.frame)
         self._frame = wire.format.frame
-        # A speaker is woken for a message at a time, or for half of a lead that is shorter than two.
-        self._enough = max(self._frame, int(min(wire.batch, bounds.lead / 2) * wire.format.second))
+        # A speaker is woken for half of the store at a time.
+        self._enough = int(STORE / 2 * wire.format.rate) * wire.format.width
         self._audible = 0
         self._room = trio.Event()
         self._last = 0.0

@@ -1,6 +1,7 @@
 """The playout: one ledger of a reply's words, its audio, what was sent of it and what the caller has heard.
 
-Audio is sent ahead of the ear by at most the lead. What was heard is known by the carrier's marks where it echoes
+Audio is sent ahead of the ear by at most the lead; a little more of it may wait here, so that the voice need not be
+woken for every message. What was heard is known by the carrier's marks where it echoes
 them, and by a clock between them and where it does not. Holding rewinds to the last sample heard; what a `clear` threw
 away is sent again on release. Pure: positions are bytes of the line's format, counted from the turn's first sample;
 `now` is seconds.
@@ -30,9 +31,11 @@ class Span:
 
 
 class Playout:
-    """The ledger of the turn in hand. `marks`, `clears`: what the carrier can do; `lead`, `batch`: seconds."""
+    """The ledger of the turn in hand. `marks`, `clears`: what the carrier can do; `lead`, `batch`, `store`: seconds."""
 
-    def __init__(self, line: Format, *, lead: float, batch: float, marks: bool, clears: bool) -> None:
+    def __init__(
+        self, line: Format, *, lead: float, batch: float, marks: bool, clears: bool, store: float = 0.0
+    ) -> None:
         self.turn = 0
         self.held = False
         self.marks = marks
@@ -41,6 +44,7 @@ class Playout:
         self._line = line
         self._clears = clears
         self._lead = max(int(lead * line.rate), int(2 * batch * line.rate)) * line.width
+        self._most = self._lead + int(store * line.rate) * line.width
         self._batch = max(line.frame, int(batch * line.rate) * line.width)
         self._mark_every = int(MARK_EVERY * line.rate) * line.width
         self._echoed = False
@@ -109,8 +113,8 @@ class Playout:
     # ------------------------------------------------------------------------------- what is to be sent
 
     def room(self, now: float) -> int:
-        """Bytes that may be added before the audio is more than the lead ahead of the ear."""
-        return max(0, self._lead - (self._total - self.heard(now)))
+        """Bytes that may be added before the audio is more than the lead and the store ahead of the ear."""
+        return max(0, self._most - (self._total - self.heard(now)))
 
     def dry(self, now: float) -> bool:
         """Whether the ear has heard everything that was sent, and may hear more."""

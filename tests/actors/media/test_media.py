@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import speech
 
-from parlance.actors.media.actor import AHEAD, PAUSED
+from parlance.actors.media.actor import AHEAD, PAUSED, STORE
 from parlance.actors.media.fake import FakeWire
 from parlance.actors.media.port import Message, Signal
 from parlance.codecs.format import TELEPHONE, Format
@@ -305,7 +305,7 @@ async def test_the_voice_waits_for_room_and_is_let_go_on_as_the_caller_hears(lea
         for _ in range(100):
             await trio.testing.wait_all_tasks_blocked()
             ahead = added - house.media.playout.heard(house.desk.now)
-            assert ahead <= max(lead, 0.04) * 8000
+            assert ahead <= (max(lead, 0.04) + STORE) * 8000
             house.tick()
         nursery.cancel_scope.cancel()
     assert added >= 1.9 * 8000, "two seconds have passed"
@@ -315,7 +315,7 @@ async def test_the_voice_waits_for_room_and_is_let_go_on_as_the_caller_hears(lea
 async def test_a_voice_that_waits_for_room_in_a_turn_that_is_over_waits_no_longer(end: str) -> None:
     house = House()
     house.media.stage(1)
-    house.media.add(1, bytes(2400))
+    house.media.add(1, bytes(2400 + round(STORE * 8000)))
     rooms = []
 
     async def wait() -> None:

@@ -1,0 +1,142 @@
+"""Provider simulators for load tests, on loopback: `python -m bench.simulators [--stt-delay 0.05 ...]`.
+
+Prints one line of JSON when they can be asked ({"ready": true, "stt": "ws://...", "chat": "http://...", "tts":
+"http://..."}), runs until SIGTERM, SIGINT or the end of the pipe that is its standard input, and prints what it was
+asked: {"requests": {...}}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from bench.simulators import chat, listen, speak
+from bench.simulators.conduct import Conduct
+from bench.simulators.door import Door
+from parlance.engine.errors import plain
+
+AGENT = Path(__file__).parents[1] / "agents" / "simulated.yaml"
+PORTS = {"stt": 18761, "chat": 18762, "tts": 18763}
+"""Those in the agent's file."""
+
+
+def doors(conduct: Conduct) -> dict[str, Door]:
+    """The three services, by the names of their ports."""
+    return {
+        "stt": Door(conduct, {}, {"/v1/listen": (listen.check, listen.line)}),
+        "chat": Door(conduct, {"/v1/chat/completions": chat.completions}, {}),
+        "tts": Door(
+            conduct,
+            {"/v1/speak": speak.speak, "/v1/audio/speech": speak.speech},
+            {"/v1/speak": (speak.check, speak.line)},
+        ),
+    }
+
+
+def agent(ports: dict[str, int]) -> str:
+    """The agent's file, with these ports."""
+    names = {str(usual): str(ports[name]) for name, usual in PORTS.items()}
+    return re.sub(r"(?<=//127\.0\.0\.1:)\d+", lambda found: names[found[0]], AGENT.read_text("utf-8"))
+
+
+async def run(conduct: Conduct, wanted: dict[str, int], agent_file: Path | None) -> None:
+    async with trio.open_nursery() as nursery:
+        ports: dict[str, int] = {}
+        for name, door in doors(conduct).items():
+            ports[name] = await nursery.start(door.serve, wanted[name])
+        if agent_file is not None:
+            await trio.Path(agent_file).write_text(agent(ports), "utf-8")
+        nursery.start_soon(_signals, nursery.cancel_scope)
+        nursery.start_soon(_input, nursery.cancel_scope)
+        schemes = {"stt": "ws", "chat": "http", "tts": "http"}
+        told = {name: f"{schemes[name]}://127.0.0.1:{port}" for name, port in ports.items()}
+        print(json.dumps({"ready": True, **told}), flush=True)
+    print(json.dumps({"requests": dict(conduct.requests)}), flush=True)
+
+
+async def _signals(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+async def _input(scope: trio.CancelScope) -> None:
+    """A pipe that closes says that whoever started us has gone. A terminal, a file or nothing says nothing."""
+    try:
+        piped = stat.S_ISFIFO(os.fstat(0).st_mode)
+    except OSError:
+        return
+    if not piped:
+        return
+    while True:
+        await trio.lowlevel.wait_readable(0)
+        if not os.read(0, 4096):
+            scope.cancel()
+            return
+
+
+def _within(least: float, most: float, kind: type = float) -> Callable[[str], float]:
+    """Reads a number of these bounds."""
+
+    def read(text: str) -> float:
+        try:
+            value: float = kind(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be a number from {least:g} to {most:g}, and is {text!r}")
+        return value
+
+    return read
+
+
+_chance, _seconds, _port = _within(0, 1), _within(0, 60), _within(0, 65535, int)
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.simulators", description=__doc__.partition("\n")[0])
+    usual = Conduct()
+    for name, kind, what in (
+        ("stt-delay", _seconds, "seconds from Finalize to the final words"),
+        ("chat-delay", _seconds, "seconds to the first word of a reply"),
+        ("chat-pace", _within(0.1, 1e6), "words a second"),
+        ("tts-delay", _seconds, "seconds to the first audio of a phrase"),
+        ("jitter", _seconds, "the most seconds that are added to each delay"),
+        ("errors", _chance, "chance of HTTP 500 or 429, or an Error message"),
+        ("stalls", _chance, "chance of an answer that stops for 30 s"),
+        ("cuts", _chance, "chance of a connection dropped in mid-answer"),
+        ("seed", int, "of the chances and the jitter"),
+    ):
+        default = getattr(usual, name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=f"{what} ({default:g})")
+    for name in PORTS:
+        parser.add_argument(f"--{name}-port", type=_port, default=0, metavar="PORT", help="0: any that is free")
+    parser.add_argument("--agent", type=Path, metavar="FILE", help="write an agent that uses these simulators")
+    return parser
+
+
+def main() -> None:
+    parser = options()
+    chosen = vars(parser.parse_args())
+    agent_file = chosen.pop("agent")
+    wanted = {name: chosen.pop(f"{name}_port") for name in PORTS}
+    conduct = Conduct(**chosen)
+    if conduct.errors + conduct.stalls + conduct.cuts > 1:
+        parser.error("the chances of errors, stalls and cuts are more than 1 together")
+    try:
+        trio.run(run, conduct, wanted, agent_file)
+    except* OSError as group:
+        parser.exit(2, f"python -m bench.simulators: {plain(group)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""A server for simulated providers: HTTP/1.1 requests with streamed answers, and WebSockets, on one port.
+
+`h11` and `trio-websocket` speak the protocols. A connection without `Authorization` is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import h11
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+
+from bench.simulators.conduct import Conduct, Cut, Fate
+
+MOST = 1 << 20
+"""Bytes of a request's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, or a WebSocket's handshake."""
+
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[bytes, bytes]
+    body: bytes = b""
+
+    def first(self, name: str, default: str = "") -> str:
+        return self.query.get(name, [default])[0]
+
+
+class Refusal(Exception):
+    """The request is answered with this status and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Answer:
+    """The response to one request."""
+
+    def __init__(self, stream: trio.abc.Stream, protocol: h11.Connection) -> None:
+        self._stream, self._protocol = stream, protocol
+        self._head: list[h11.Response] = []
+
+    async def whole(self, status: int, body: Mapping[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        head = [("content-type", "application/json"), ("content-length", str(len(data)))]
+        await self._send(h11.Response(status_code=status, headers=head), h11.Data(data=data), h11.EndOfMessage())
+
+    def begin(self, kind: str) -> None:
+        """A streamed answer of content type `kind`. Its head goes out with its first piece."""
+        head = [("content-type", kind), ("transfer-encoding", "chunked")]
+        self._head = [h11.Response(status_code=200, headers=head)]
+
+    async def piece(self, data: bytes) -> None:
+        await self._send(*self._head, h11.Data(data=data))
+        self._head = []
+
+    async def end(self) -> None:
+        await self._send(h11.EndOfMessage())
+
+    async def _send(self, *events: h11.Response | h11.Data | h11.EndOfMessage) -> None:
+        await self._stream.send_all(b"".join(filter(None, map(self._protocol.send, events))))
+
+
+Page = Callable[[Asked, Answer, Fate, Conduct], Awaitable[None]]
+"""Answers a request, whose fate is not an error."""
+Line = Callable[[Asked, WebSocketConnection, Conduct], Awaitable[None]]
+"""Talks over a WebSocket until it ends it, or its other side does."""
+Check = Callable[[Asked], None]
+"""Raises `Refusal` for a handshake with wrong parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What is behind which path."""
+
+    conduct: Conduct
+    pages: Mapping[str, Page]
+    lines: Mapping[str, tuple[Check, Line]]
+
+    async def serve(self, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve on 127.0.0.1 until cancelled; the task status is the port."""
+        async with trio.open_nursery() as nursery:
+            listeners: list[trio.SocketListener] = await nursery.start(
+                partial(trio.serve_tcp, self._handle, port, host="127.0.0.1")
+            )
+            task_status.started(listeners[0].socket.getsockname()[1])
+
+    async def _handle(self, stream: trio.SocketStream) -> None:
+        try:
+            await self._talk(stream)
+        except* (Cut, ConnectionClosed, trio.BrokenResourceError, h11.ProtocolError):
+            pass
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _talk(self, stream: trio.SocketStream) -> None:
+        protocol = h11.Connection(h11.SERVER)
+        while True:
+            raw, body, request = b"", b"", None
+            while not isinstance(event := protocol.next_event(), h11.EndOfMessage):
+                if event is h11.NEED_DATA:
+                    data = await stream.receive_some()
+                    raw += data if request is None else b""
+                    protocol.receive_data(data)
+                elif isinstance(event, h11.Request):
+                    request = event
+                    if _header(event, b"upgrade").lower() == b"websocket":
+                        await self._socket(_Replayed(stream, raw), _asked(event))
+                        return
+                elif isinstance(event, h11.Data):
+                    body += event.data
+                    if len(body) > MOST:
+                        return
+                else:
+                    return
+            assert request is not None
+            await self._page(_asked(request, body), Answer(stream, protocol))
+            if protocol.our_state is not h11.DONE:
+                return
+            protocol.start_next_cycle()
+
+    async def _page(self, asked: Asked, answer: Answer) -> None:
+        try:
+            self._admit(asked, self.pages)
+            fate = self.conduct.fate(asked.path)
+            if fate is Fate.ERROR:
+                raise Refusal(self.conduct.status(), "the simulator fails, as it was told to")
+            await self.pages[asked.path](asked, answer, fate, self.conduct)
+        except Refusal as refusal:
+            await answer.whole(refusal.status, {"error": {"message": str(refusal)}})
+
+    async def _socket(self, stream: _Replayed, asked: Asked) -> None:
+        async with trio.open_nursery() as nursery:
+            request = await wrap_server_stream(nursery, stream)
+            try:
+                self._admit(asked, self.lines)
+                check, line = self.lines[asked.path]
+                check(asked)
+                if self.conduct.fate(asked.path) is Fate.ERROR:
+                    raise Refusal(self.conduct.status(), "the simulator fails, as it was told to")
+            except Refusal as refusal:
+                await request.reject(refusal.status, body=json.dumps({"err_msg": str(refusal)}).encode())
+            else:
+                connection = await request.accept()
+                await line(asked, connection, self.conduct)
+                with trio.move_on_after(1):
+                    await connection.aclose()
+            nursery.cancel_scope.cancel()
+
+    def _admit(self, asked: Asked, known: Mapping[str, object]) -> None:
+        told = asked.headers.get(b"authorization", b"").decode("latin-1")
+        if not told or self.conduct.key not in told:
+            raise Refusal(401, f"wrong or missing key {told.rpartition(' ')[2]}")
+        if asked.path not in known:
+            raise Refusal(404, f"there is no {asked.path} here")
+
+
+class _Replayed(trio.abc.Stream):
+    """A stream of which some was read already."""
+
+    def __init__(self, stream: trio.SocketStream, read: bytes) -> None:
+        self._stream, self._read = stream, read
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._read:
+            read, self._read = self._read, b""
+            await trio.lowlevel.checkpoint()
+            return read
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _header(request: h11.Request, name: bytes) -> bytes:
+    return next((value for key, value in request.headers if key == name), b"")
+
+
+def _asked(request: h11.Request, body: bytes = b"") -> Asked:
+    parts = urlsplit(request.target.decode("latin-1"))
+    return Asked(parts.path, parse_qs(parts.query), dict(request.headers), body)

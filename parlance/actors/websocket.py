@@ -1,0 +1,118 @@
+"""WebSockets to providers: connecting, sending and receiving within deadlines, and what their ends are called.
+
+`trio-websocket` speaks the protocol (RFC 6455).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from ssl import SSLContext, create_default_context
+from typing import Any
+from urllib.parse import urlsplit
+
+import trio
+
+from parlance.actors.dial import CLOSING, Dial, complaint
+from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable, inner
+
+LARGEST = 1 << 20
+"""Bytes of one message: a provider that sends more sends something else."""
+
+
+class Socket:
+    """A WebSocket to a provider, while it is open."""
+
+    def __init__(self, dial: Dial, connection: Any, closed: type[Exception]) -> None:
+        self._dial, self._connection, self._closed = dial, connection, closed
+
+    async def send(self, message: str | bytes) -> None:
+        """Raises `Unreachable` if the provider does not take it in time, and what `receive` raises."""
+        idle = self._dial.service.idle
+        with self._ended(), self._dial.by(trio.current_time() + idle, f"has taken nothing for {idle:g} s"):
+            await self._connection.send_message(message)
+
+    async def receive(self) -> str | bytes:
+        """The next message. Raises a `ProviderError` when the connection has ended, whoever ended it."""
+        with self._ended():
+            message: str | bytes = await self._connection.get_message()
+        return message
+
+    @contextmanager
+    def _ended(self) -> Iterator[None]:
+        try:
+            yield
+        except self._closed as error:
+            reason = getattr(error, "reason", None)
+            code, text = (reason.code, reason.reason or reason.name) if reason else (1006, "")
+            # RFC 6455, 7.4.1, and 1013 of the registry it opens.
+            kinds: dict[int, type[ProviderError]] = {1008: Rejected, 1013: Overloaded}
+            kinds |= dict.fromkeys((1002, 1003, 1007, 1009), Garbled)
+            told = f"connection closed: {code} {self._dial.brief(text)}".rstrip()
+            raise kinds.get(code, Unreachable)(self._dial.name, told) from None
+
+
+@asynccontextmanager
+async def socket(dial: Dial, url: str) -> AsyncIterator[Socket]:
+    """A WebSocket to `url`. Leaving says goodbye if there is time for it, and drops the connection if not."""
+    library, parts = dial.library("trio_websocket"), urlsplit(url)
+    connect = dial.service.connect
+    stream: trio.abc.Stream | None = None
+    opened = False
+    try:
+        with alone():
+            async with trio.open_nursery() as nursery:
+                with dial.by(trio.current_time() + connect, f"no connection within {connect:g} s"):
+                    stream = await _stream(parts.hostname or "", parts.port, secure=parts.scheme == "wss")
+                    if isinstance(stream, trio.SSLStream):
+                        await stream.do_handshake()
+                    connection = await library.wrap_client_stream(
+                        nursery,
+                        stream,
+                        parts.netloc.rpartition("@")[2],
+                        f"{parts.path or '/'}?{parts.query}".rstrip("?"),
+                        extra_headers=[(name.encode(), value.encode()) for name, value in dial.headers.items()],
+                        max_message_size=LARGEST,
+                    )
+                opened = True
+                try:
+                    yield Socket(dial, connection, library.ConnectionClosed)
+                finally:
+                    with trio.move_on_after(CLOSING):
+                        await connection.aclose()
+                    nursery.cancel_scope.cancel()
+    except (library.HandshakeError, trio.BrokenResourceError, OSError) as error:
+        if opened:
+            raise
+        if isinstance(error, library.ConnectionRejected):
+            raise dial.refusal(error.status_code, complaint(error.body or b"")) from None
+        raise dial.lost(Unreachable, error) from error
+    finally:
+        # The library leaves it open where the other side has closed first.
+        if stream is not None:
+            await trio.aclose_forcefully(stream)
+
+
+_context: SSLContext | None = None
+
+
+async def _stream(host: str, port: int | None, *, secure: bool) -> trio.abc.Stream:
+    global _context
+    if not secure:
+        return await trio.open_tcp_stream(host, port or 80)
+    # Reading the system's certificates takes tens of milliseconds: once for all.
+    _context = _context or create_default_context()
+    return await trio.open_ssl_over_tcp_stream(host, port or 443, ssl_context=_context, https_compatible=True)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A nursery's group as the one error that it holds. A group with errors of several kinds stays what it is."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        first = inner(group)
+        assert first is not None
+        if group.split(type(first))[1] is None and isinstance(first, Exception):
+            raise first from first.__cause__
+        raise
