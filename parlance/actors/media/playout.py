@@ -174,7 +174,7 @@ class Playout:
             ceiling = self._pending[0][1]
             if position >= ceiling:
                 self._judge_marks(now, ceiling)
-                position = ceiling - self._line.frame if self._pending else position
+                position = ceiling - self._line.width if self._pending else position
         return max(position, self._floor)
 
     def _judge_marks(self, now: float, ceiling: int) -> None:

@@ -160,12 +160,20 @@ def test_the_clock_begins_anew_when_the_ear_had_run_dry() -> None:
     assert playout.heard(5.05) == pytest.approx(1200, abs=1)
 
 
+def test_what_was_heard_by_the_clock_stays_heard_while_a_mark_is_late() -> None:
+    playout = ledger()
+    whole(playout, "One.", audio(0, SECOND))
+    send(playout, 0.0)
+    heard = [playout.heard(0.23 + 0.0005 * step) for step in range(60)]
+    assert heard == sorted(heard)
+
+
 def test_a_mark_that_was_not_echoed_was_not_reached() -> None:
     playout = ledger()
     whole(playout, "One.", audio(0, SECOND))
     marks = [(mark, 480 * (at + 1)) for at, (_, mark) in enumerate(send(playout, 0.0)) if mark]
     assert marks[0][1] == 1920, "the first message that makes 200 ms full"
-    assert playout.heard(1.0) == 1920 - FRAME
+    assert playout.heard(1.0) == 1920 - 1
     playout.echoed(marks[0][0], 1.0)
     assert playout.heard(1.0) == 1920
     assert playout.heard(1.05) == 1920 + 400
