@@ -21,6 +21,7 @@ from parlance.actors.media.gate import Gate
 from parlance.actors.media.port import Socket, Started, Wire
 from parlance.actors.media.silero import Silero
 from parlance.actors.speaker.actor import SpeakerActor
+from parlance.actors.speaker.port import Voice
 from parlance.actors.speaker.prepared import Prepared
 from parlance.actors.thinker.actor import ThinkerActor
 from parlance.actors.thinker.history import History
@@ -77,7 +78,8 @@ class House:
         wanting = [crew for crew in self.crews.values() if crew.agent.interruption.second_opinion == "silero"]
         # One for all calls: it is asked between two awaits, and remembers nothing from one candidate to the next.
         self.silero = Silero() if wanting else None
-        self.prepared = {name: Prepared() for name in self.crews}
+        # Agents with one voice have most of their lines in common.
+        self._voices = {id(crew.voice): (crew.voice, Prepared()) for crew in self.crews.values()}
         self.garbage = Garbage()
         self.watch = Watch(settings.watch.limit, garbage=self.garbage) if settings.watch.limit else None
         self.saturation = Saturation(settings.limits.lateness)
@@ -92,12 +94,12 @@ class House:
         async with self._connections(), trio.open_nursery() as nursery:
             await nursery.start(self.metronome.run)
             await nursery.start(self.exchange.run)
+            for provider in self.registry.shared.values():
+                if (run := getattr(provider, "run", None)) is not None:
+                    await nursery.start(_kept, run)
             async with trio.open_nursery() as starting:
-                for provider in self.registry.shared.values():
-                    if (run := getattr(provider, "run", None)) is not None:
-                        starting.start_soon(nursery.start, _kept, run)
-                for crew in self.crews.values():
-                    starting.start_soon(self._prepare, crew)
+                for voice, prepared in self._voices.values():
+                    starting.start_soon(self._prepare, voice, prepared)
             self.ready = True
             task_status.started()
 
@@ -112,11 +114,11 @@ class House:
                     if (close := getattr(crew.mind, "aclose", None)) is not None:
                         await close()
 
-    async def _prepare(self, crew: Crew) -> None:
-        lines = crew.agent.lines
-        texts = (crew.agent.greeting, *(str(text) for _, text in lines))
-        for fault in await self.prepared[crew.agent.name].prepare(crew.voice, texts, LINES):
-            log.warning("a line could not be prepared", agent=crew.agent.name, error=str(fault))
+    async def _prepare(self, voice: Voice, prepared: Prepared) -> None:
+        crews = [crew for crew in self.crews.values() if crew.voice is voice]
+        texts = [text for crew in crews for text in (crew.agent.greeting, *(str(text) for _, text in crew.agent.lines))]
+        for fault in await prepared.prepare(voice, texts, LINES):
+            log.warning("a line could not be prepared", agents=[crew.agent.name for crew in crews], error=str(fault))
 
     def refusal(self) -> str | None:
         """Why no call can be taken now, or None."""
@@ -191,7 +193,7 @@ class House:
             listener.feed,
             gate=Gate(wire.format, second=self.silero if agent.interruption.second_opinion == "silero" else None),
             names=(call.id, agent.name),
-            prepared=partial(self.prepared[agent.name].get, line=wire.format),
+            prepared=partial(self._voices[id(crew.voice)][1].get, line=wire.format),
             bounds=Bounds(faults=bounds.bad_messages, silence=bounds.silence, lead=bounds.lead),
         )
         thinker = ThinkerActor(crew.mind(), History(), call)

@@ -58,6 +58,10 @@ def message(kind: bytes, utterance: int = 0, payload: bytes = b"") -> bytes:
     return HEADER.pack(kind, utterance, len(payload)) + payload
 
 
+KIND = 5
+"""How much lower a decoder's priority is than the house's (nice(2))."""
+
+
 class Decoding:
     """The decoder and the utterance it is in. `decoder` is a `pocketsphinx.Decoder` or behaves like one."""
 
@@ -162,6 +166,8 @@ def serve(decoding: Decoding, source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def main() -> None:
+    # The house's frames come first: a word that is late by a moment is no gap in what a caller hears.
+    os.nice(KIND)
     # Whatever the library prints must not get between the messages.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
