@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("parlance", "trio", "hypercorn", "h11", "wsproto", "quart-trio", "numpy", "pydantic", "webrtcvad-wheels")
+PACKAGES = ("parlance", "trio", "hypercorn", "h11", "wsproto", "quart-trio", "websockets", "numpy", "pydantic", "webrtcvad-wheels")
 FILES = ("--json", "--html")
 
 

@@ -22,7 +22,7 @@ QUICK_WINDOW = 26.0
 FEW = 5
 """Fewer calls than this have the long window."""
 RAMP, QUICK_RAMP = 5.0, 2.0
-AROUND = 6.0
+AROUND = 8.0
 """Seconds that a run takes besides ramp and window: a server starts and ends, calls end."""
 MOST = 1000
 """Calls that the load-test agents may take."""

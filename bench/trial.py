@@ -64,6 +64,8 @@ class Stage:
     callers: Sequence[str] = CALLERS
     simulators: Sequence[str] = SIMULATORS
     waveform: bool = True
+    settle: float = 2.0
+    """Seconds after which a server that is ready has loaded what its first call would not wait for either."""
 
 
 async def run(row: Row, choose: Callable[[Row, Path | None], Target], stage: Stage) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class Unusable(Exception):
 async def _measure(
     row: Row, target: Target, server: Server, folder: Path, stage: Stage, sight: Sight, record: dict[str, Any]
 ) -> None:
+    await trio.sleep(stage.settle)
     idle, idle_health = server.usage(), await server.health()
     server.peak_mb = idle.rss_mb
     spec = row.spec(server.url, end_of_turn=target.end_of_turn, providers=target.providers, waveform=stage.waveform)

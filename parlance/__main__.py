@@ -8,6 +8,7 @@ import json
 import sys
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,21 @@ ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Settings (TOML). Default: parlance.toml, if there is one.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of text.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"parlance {version('parlance')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    told: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A call engine for AI phone agents."""
 
 
 @app.command()

@@ -56,7 +56,7 @@ async def test_a_run_brings_together_what_callers_system_and_server_say(choose: 
     def see(sight: Sight) -> None:
         phases.append((sight.phase, sight.up))
 
-    found = await trial.run(row(10), choose("good"), Stage(CORES, see, callers(calls=10)))
+    found = await trial.run(row(10), choose("good"), Stage(CORES, see, callers(calls=10), settle=0))
     assert (found["void"], found["broke"], found["server"], found["lines"]) == (None, [], "parlance", 10)
     assert found["turns"]["asked"] == 70
     assert phases == [("ramp", 1), ("steady", 10)]
@@ -73,28 +73,28 @@ async def test_a_run_brings_together_what_callers_system_and_server_say(choose: 
 
 
 async def test_callers_that_fail_make_a_run_void(choose: Choose, callers: Any) -> None:
-    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("fail")))
+    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("fail"), settle=0))
     assert found["void"] == "the callers failed: there is no server to call"
 
 
 async def test_callers_that_babble_make_a_run_void(choose: Choose, callers: Any) -> None:
-    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("babble")))
+    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("babble"), settle=0))
     assert found["void"] == "the callers said what is not JSON: hello there"
 
 
 async def test_callers_that_never_end_are_ended(choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "GRACE", 0.8)
-    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("hang")))
+    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("hang"), settle=0))
     assert found["void"] == "the callers did not end within 0.8 s of their window"
 
 
 async def test_a_server_that_dies_is_a_finding_with_its_last_words(choose: Choose, callers: Any) -> None:
-    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("kill")))
+    found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers("kill"), settle=0))
     assert (found["void"], found["broke"]) == (None, ["ended by itself, exit code 3: out of luck"])
 
 
 async def test_a_server_that_does_not_start_says_why(choose: Choose, callers: Any) -> None:
-    found = await trial.run(row(), choose("broken"), Stage(CORES, callers=callers()))
+    found = await trial.run(row(), choose("broken"), Stage(CORES, callers=callers(), settle=0))
     assert found["broke"] == ["ended before it was ready, exit code 1\nthe settings are wrong"]
 
 
@@ -102,7 +102,7 @@ async def test_a_server_that_is_never_ready_is_given_up(
     choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "READY", 0.5)
-    found = await trial.run(row(), choose("shut"), Stage(CORES, callers=callers()))
+    found = await trial.run(row(), choose("shut"), Stage(CORES, callers=callers(), settle=0))
     assert found["broke"] == ["was not ready within 0.5 s"]
 
 
@@ -110,13 +110,13 @@ async def test_a_server_that_does_not_end_is_a_finding_and_is_ended(
     choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "ENDING", 0.2)
-    found = await trial.run(row(), choose("stubborn"), Stage(CORES, callers=callers()))
+    found = await trial.run(row(), choose("stubborn"), Stage(CORES, callers=callers(), settle=0))
     assert found["broke"] == ["did not end within 0.2 s of SIGTERM"]
 
 
 async def test_a_program_that_is_not_there_is_told(callers: Any) -> None:
     target = Target("gone", lambda port: ["/nowhere/server"], "/", "/")
-    found = await trial.run(row(), lambda row, agents: target, Stage(CORES, callers=callers()))
+    found = await trial.run(row(), lambda row, agents: target, Stage(CORES, callers=callers(), settle=0))
     assert found["broke"] == ["could not be started: No such file or directory"]
 
 
@@ -206,7 +206,7 @@ async def test_a_signal_ends_the_runs_and_says_so(number: int, choose: Choose, c
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "choose", choose("good"))
         patch.setattr(command, "Bar", lambda *_: Watched(see))
-        stage = Stage(CORES, callers=callers("hang"))
+        stage = Stage(CORES, callers=callers("hang"), settle=0)
         options = Options(calls=(1, 2), seconds=0.2, ramp=0.1)
         carried, stopped = await command.carry(options, stage, Console(file=io.StringIO()))
     assert (carried.runs, stopped, children()) == ([], True, [])
