@@ -127,9 +127,9 @@ class House:
         figures = self.exchange.statistics()
         if figures.draining:
             return "draining"
-        if figures.calls >= self.settings.limits.calls:
+        if figures.seats >= self.settings.limits.calls:
             return "full"
-        return "saturated" if self.saturation.saturated else None
+        return None if self.saturation.ready else "saturated"
 
     # --------------------------------------------------------------------------------------- a call
 
@@ -145,6 +145,7 @@ class House:
             agent = self._agent(started.agent)
             self._check(started)
             seat = self.exchange.admit(agent)
+            self.saturation.admitted()
         except LineGone:
             return False
         except (Refused, LineError) as error:
@@ -157,7 +158,7 @@ class House:
             return False
         with seat:
             call = self.call(agent, wire, socket, started)
-            self.exchange.put(seat, call, ended=partial(self._gone, call, ended))
+            self.exchange.put(seat, call, ended=partial(self._gone, call, socket, ended))
         self.metronome.join(call)
         log.info("call", call=call.id, agent=agent.name, carrier=wire.carrier, peer=socket.peer)
         return True
@@ -168,8 +169,10 @@ class House:
         if await self.take(socket, wire, started, ended=ended.set):
             await ended.wait()
 
-    def _gone(self, call: Call, ended: Callable[[], None]) -> None:
+    def _gone(self, call: Call, socket: Socket, ended: Callable[[], None]) -> None:
         self.metronome.leave(call)
+        # Media closes it in good order, unless the call failed before media lived.
+        socket.drop()
         log.info("call ended", call=call.id, how=call.state.how.value, reason=call.state.reason)
         ended()
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -34,9 +34,9 @@ from parlance.http.gateway import Gateway, Route
 from parlance.http.mend import App
 from parlance.http.reactor import Reactor, possible
 from parlance.http.serve import serve, watch_signals
-from parlance.http.share import FULL, Queue, Share
+from parlance.http.share import ABSENT, FULL, Queue, Share
 from parlance.registry import faults
-from parlance.workers import until_orphaned
+from parlance.workers import deaf, obey
 
 log = structlog.get_logger()
 
@@ -82,7 +82,8 @@ async def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; then drain, and end. A second signal ends at once.
 
-    `share`: this is one of several workers, and drains also when the process that started it has gone.
+    `share`: this is one of several workers. It ends when the process that started it says so or has gone, and not
+    by signals.
     """
     house = House(chosen, known)
     queue = None if share is None else Queue(share, lambda: load(house))
@@ -92,13 +93,20 @@ async def run(
     app.asgi_app = gateway  # type: ignore[method-assign]
     reactor = Reactor(house.watch) if possible() else None
     door = None if reactor is None else Door(gateway, reactor)
-    async with trio.open_nursery() as nursery:
-        if reactor is not None:
-            await nursery.start(reactor.run)
+    # The sockets are read until everything else has ended: calls that are cancelled say goodbye, too.
+    hearing = nullcontext() if share is None else deaf()
+    async with _reading(reactor), trio.open_nursery() as nursery:
+
+        def drain() -> None:
+            nursery.start_soon(close)
 
         async def watch(*, task_status: trio.TaskStatus[None]) -> None:
-            await watch_signals(lambda: nursery.start_soon(close), task_status=task_status)
+            await watch_signals(drain, task_status=task_status)
             log.warning("second signal: ending at once")
+            nursery.cancel_scope.cancel()
+
+        async def listen_to_parent(queue: Queue) -> None:
+            await obey(drain, queue.leave)
             nursery.cancel_scope.cancel()
 
         async def close() -> None:
@@ -106,16 +114,28 @@ async def run(
             await house.drain()
             stop.set()
 
-        await nursery.start(watch)
+        if queue is None:
+            await nursery.start(watch)
         port = await nursery.start(
             lambda task_status: _front(app, door, queue, chosen, stop, nursery.cancel_scope, task_status=task_status)
         )
         if queue is not None:
-            nursery.start_soon(until_orphaned, lambda: nursery.start_soon(close))
+            nursery.start_soon(listen_to_parent, queue)
         opened(chosen.host, port)
         await nursery.start(house.run)
+        if queue is not None:
+            nursery.start_soon(queue.keep)
         await nursery.start(_keep_watch, house)
         log.info("ready", host=chosen.host, port=port, agents=sorted(house.agents))
+
+
+@asynccontextmanager
+async def _reading(reactor: Reactor | None) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        if reactor is not None:
+            await nursery.start(reactor.run)
+        yield
+        nursery.cancel_scope.cancel()
 
 
 async def _keep_watch(house: House, *, task_status: trio.TaskStatus[None]) -> None:
@@ -158,8 +178,11 @@ def offered(house: House) -> dict[str, Agent]:
 
 
 def load(house: House) -> int:
-    """How much a worker has to do: its calls, and far more if it takes no others."""
-    return house.exchange.statistics().seats + (FULL if house.refusal() else 0)
+    """How much a worker has to do: its calls, and far more if it takes no others. `ABSENT` until it is ready."""
+    refusal = house.refusal()
+    if refusal == "starting":
+        return ABSENT
+    return house.exchange.statistics().seats + (FULL if refusal else 0)
 
 
 def statistics(house: House, queue: Queue | None = None) -> dict[str, object]:
@@ -194,6 +217,7 @@ def statistics(house: House, queue: Queue | None = None) -> dict[str, object]:
 def _loop(watched: WatchStatistics) -> dict[str, object]:
     worst = watched.worst
     return {
+        "watching": watched.watching,
         "lag_ms": {"p99": _ms(watched.lag_p99), "worst": _ms(watched.lag_worst)},
         "step_ms": _ms(watched.step_worst),
         "over": watched.over,

@@ -25,6 +25,7 @@ from parlance import main
 from parlance.agents import load
 from parlance.config import Settings
 from parlance.engine.agent import Agent
+from parlance.house import House
 
 BEAT = 0.02
 
@@ -356,3 +357,21 @@ async def test_sigterm_lets_calls_finish_up_to_the_limit_then_ends_them_properly
                 assert (closed.reason.code, closed.reason.reason) == (1000, "drained")
         assert "media" in got, "the agent's closing line was played"
         assert trio.current_time() - begin > 0.9
+
+
+async def test_a_call_that_fails_before_its_line_lives_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[House] = []
+    monkeypatch.setattr(main, "House", lambda *given: built.append(House(*given)) or built[-1])
+
+    def full(record: Any) -> None:
+        raise OSError("the disk is full")
+
+    async with server() as house:
+        built[0].sinks.append(full)
+        socket = await house.twilio()
+        with pytest.raises(ConnectionClosed), trio.fail_after(3):
+            await socket.get_message()
+        built[0].sinks.clear()
+        assert (await get(house.port, "/health"))[1]["crashed"] == 1
+        again = await house.twilio(call="CA2")
+        assert (await converse(again))["answered"] is not None

@@ -25,6 +25,8 @@ from parlance.http.socket import CLOSING, LATE, PARTING, QUEUE, again, shorten
 
 CHUNK = 4096
 """Bytes read from one socket before the next one has its turn: a dozen of a carrier's messages."""
+EMPTY, BURST = 10.0, 50.0
+"""Control frames and empty fragments that a peer may send in a second, and at once: pings come once in seconds."""
 EARLY = 32
 """Messages kept for who has not come to `receive` them; then the socket is not read, and the peer feels it."""
 
@@ -62,6 +64,9 @@ class DirectSocket:
         self._ended = trio.Event()
         """Set once nothing more can come."""
         self._fault: Exception | None = None
+        self._finished = False
+        """The protocol has said its last word: after what waits, the end is to be sent."""
+        self._empty = self._emptied = 0.0
         self._over = trio.Event()
         reactor.listen(self, select.EPOLLIN)
 
@@ -95,11 +100,22 @@ class DirectSocket:
     def _feed(self, data: bytes) -> None:
         messages = self._messages
         messages.feed(data)
+        if messages.empty:
+            self._bound(messages.empty)
+            messages.empty = 0
         # Answers to pings and to a close frame, and the close frame for a peer that broke the protocol.
         for answer in messages.outgoing():
             self._put(answer)
         if messages.gone is not None:
             self._leave()
+
+    def _bound(self, count: int) -> None:
+        """Frames that bring nothing cost their sender little, and us an answer: a flood of them ends the socket."""
+        now = trio.current_time()
+        self._empty = max(0.0, self._empty - (now - self._emptied) * EMPTY) + count
+        self._emptied = now
+        if self._empty > BURST:
+            self._messages.refuse("sent too many empty frames", 1008)
 
     def _arrive(self, message: Message) -> None:
         if self._closing or self._left.is_set():
@@ -178,7 +194,6 @@ class DirectSocket:
         if self._closing or not messages.open:
             self._dropped += 1
             return
-        messages.pack(data)
         if self._queue:
             now = trio.current_time()
             if now - self._queue[0][0] > LATE or len(self._queue) >= QUEUE:
@@ -186,15 +201,18 @@ class DirectSocket:
                     f"{self.peer} does not read: {len(self._queue)} messages wait, the oldest for "
                     f"{now - self._queue[0][0]:.1f} s"
                 )
+        messages.pack(data)
         for part in messages.outgoing():
             self._put(part)
 
     def _put(self, data: bytes) -> None:
         """To the kernel, or behind what waits for it. Empty data is the protocol's word for the end."""
         if not data:
-            if not self._queue:
-                with suppress(OSError):
-                    self._raw.shutdown(sockets.SHUT_WR)
+            self._finished = True
+            self._finish()
+            return
+        if len(self._queue) > QUEUE:
+            self._lose()
             return
         if not self._queue:
             try:
@@ -210,6 +228,11 @@ class DirectSocket:
         self._queue.append((trio.current_time(), data))
         self._peak = max(self._peak, len(self._queue))
         self._watch()
+
+    def _finish(self) -> None:
+        if self._finished and not self._queue:
+            with suppress(OSError):
+                self._raw.shutdown(sockets.SHUT_WR)
 
     def _flush(self) -> None:
         try:
@@ -227,10 +250,13 @@ class DirectSocket:
             self._queue.clear()
             self._lose()
         self._flushed.set()
+        self._finish()
         self._watch()
 
     def _watch(self) -> None:
         """Tell the reactor what to look for now."""
+        if self._over.is_set():
+            return
         events = 0
         # While closing it is read to its end: closing over unread data would be a reset, which takes our goodbye along.
         if not self._ended.is_set() and (self._closing or (len(self._inbox) < EARLY and not self._left.is_set())):
@@ -266,14 +292,29 @@ class DirectSocket:
             await self._flushed.wait()
             await self._ended.wait()
 
+    def drop(self) -> None:
+        """The call has ended: if nobody has closed the socket, it is cut."""
+        if not self._over.is_set():
+            self._closing = True
+            self._cut()
+
+    def fail(self, error: Exception) -> None:
+        """Reading has failed by a fault of ours: `listen` raises it, and nothing more is read."""
+        self._fault = self._fault or error
+        self._ended.set()
+        self._leave()
+
     def _cut(self) -> None:
         """End the connection. What the kernel has taken still goes out, unless there is more that it did not take."""
-        self._reactor.forget(self)
-        if self._queue:
-            self._dropped += len(self._queue)
-            self._queue.clear()
-            with suppress(OSError):
-                self._raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
-        self._raw.close()
-        self._left.set()
-        self._over.set()
+        try:
+            self._reactor.forget(self)
+            if self._queue:
+                self._dropped += len(self._queue)
+                self._queue.clear()
+                with suppress(OSError):
+                    self._raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+        finally:
+            self._raw.close()
+            self._left.set()
+            self._arrived.set()
+            self._over.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket as sockets
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import trio
 from websockets.http11 import Request
@@ -64,8 +64,10 @@ class Door:
 
     def _promising(self, head: bytes) -> bool:
         """Whether this may yet become a handshake for a media path."""
-        line, whole, _ = head.partition(b"\r\n")
-        parts = line.split(b" ")
+        line, whole, _ = head.partition(b"\n")
+        if whole and not line.endswith(b"\r"):
+            return False
+        parts = line.removesuffix(b"\r").split(b" ")
         if parts[0] != b"GET":
             return not whole and len(parts) == 1 and b"GET".startswith(parts[0])
         return not whole or (len(parts) == 3 and self._gateway.find(_path(parts[1].decode("latin-1"))) is not None)
@@ -79,7 +81,7 @@ class Door:
                 found = self._gateway.find(_path(request.path))
                 if found is not None:
                     # Of a parameter that is given twice, the last.
-                    query = dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True))
+                    query = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
                     return Handshake(protocol, request, *found, query, early)
         return None
 
@@ -87,13 +89,16 @@ class Door:
         """Answer the handshake and bring the call to the line; returns when the call has its socket, or none."""
         protocol = handshake.protocol
         protocol.send_response(protocol.accept(handshake.request))
-        for data in protocol.data_to_send():
-            if data:
-                await stream.send_all(data)
-        if protocol.handshake_exc is not None:
-            await stream.send_eof()
-            return
-        peer = "{}:{}".format(*stream.socket.getpeername()[:2])
+        try:
+            for data in protocol.data_to_send():
+                if data:
+                    await stream.send_all(data)
+            if protocol.handshake_exc is not None:
+                await stream.send_eof()
+                return
+            peer = "{}:{}".format(*stream.socket.getpeername()[:2])
+        except (trio.BrokenResourceError, OSError):
+            return  # The other side has gone already.
         raw = sockets.socket(fileno=stream.socket.detach())
         raw.setblocking(False)
         socket = DirectSocket(raw, peer, protocol, self._reactor)
@@ -102,4 +107,5 @@ class Door:
 
 
 def _path(target: str) -> str:
-    return unquote(urlsplit(target).path)
+    """The path of a request's target, read as the ASGI server reads it: what it does not know is no media path here."""
+    return unquote(target.partition("?")[0])

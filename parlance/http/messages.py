@@ -47,6 +47,8 @@ class Messages:
         """What comes is the protocol's alone: a frame came that it must judge by its head."""
         self._parts: list[bytes] = []
         self._text = False
+        self.empty = 0
+        """Frames that brought nothing, control frames and empty fragments: whoever counts them takes them off."""
 
     @property
     def open(self) -> bool:
@@ -57,6 +59,8 @@ class Messages:
         if not data or self._theirs:
             self._parse(data)
             return
+        if self.gone is not None:
+            return  # Nobody hears it any more; what is of interest is the end.
         if self._rest:
             data = self._rest + data
         at, end = 0, len(data)
@@ -86,8 +90,9 @@ class Messages:
                 self._parse(data[at:stop])
             at = stop
         else:
-            self._rest = data[at:]
+            self._rest = data[at:] if self.gone is None else b""
             return
+        self._rest = b""
         self._theirs = True
         self._parse(data[at:])
 
@@ -111,11 +116,16 @@ class Messages:
         elif opcode is Opcode.TEXT or opcode is Opcode.BINARY or opcode is Opcode.CONT:
             if opcode is not Opcode.CONT:
                 self._text = opcode is Opcode.TEXT
-            self._parts.append(bytes(frame.data))
+            if frame.data:
+                self._parts.append(bytes(frame.data))
+            else:
+                self.empty += 1
             if frame.fin:
                 whole = b"".join(self._parts)
                 self._parts.clear()
                 self._message(whole, self._text)
+        else:
+            self.empty += 1
 
     def _message(self, data: bytes | bytearray | memoryview, text: bool) -> None:
         if self.gone is not None:
@@ -123,8 +133,7 @@ class Messages:
         try:
             message: Message = str(data, "utf-8") if text else bytes(data)
         except UnicodeDecodeError:
-            self._protocol.fail(UTF8, "a text that is not UTF-8")
-            self.lose("sent a text that is not UTF-8", UTF8)
+            self.refuse("sent a text that is not UTF-8", UTF8)
             return
         self._tell(message)
 
@@ -143,6 +152,12 @@ class Messages:
         """The other side has gone; the first word on it counts."""
         if self.gone is None:
             self.gone = LineGone(f"{self._peer} {how}", code=code)
+
+    def refuse(self, how: str, code: int) -> None:
+        """End it for what the other side did. There is a close frame `outgoing`."""
+        if self.gone is None and self._protocol.state is OPEN:
+            self._protocol.fail(code, how)
+        self.lose(how, code)
 
     def pack(self, message: Message) -> None:
         """Make `message` outgoing. Only while `open`."""

@@ -7,6 +7,7 @@ come through the ASGI server like any other.
 
 from __future__ import annotations
 
+import logging
 import select
 
 import trio
@@ -15,9 +16,13 @@ from parlance.engine.watch import Watch
 from parlance.http.direct import DirectSocket
 from parlance.http.socket import CLOSING
 
+log = logging.getLogger(__name__)
+
 REST = 0.003
 """Seconds between two looks at many sockets: what comes meanwhile shares one wake-up, which costs more than reading a
 frame does. It is on average half of that later for it, of the 20 ms that a frame itself took to be spoken."""
+LAST = 4 * CLOSING
+"""Seconds for the goodbyes of all sockets once the reactor is cancelled: a call's other actors end before its media."""
 MANY = 8
 """Open sockets above which nobody waits for the next frame: with fifty a second from each there always is one."""
 
@@ -44,7 +49,7 @@ class Reactor:
         try:
             await self._read()
         finally:
-            with trio.move_on_after(CLOSING, shield=True):
+            with trio.move_on_after(LAST, shield=True):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read)
                     while self._sockets:
@@ -52,6 +57,8 @@ class Reactor:
                         await self._empty.wait()
                     nursery.cancel_scope.cancel()
             self._epoll.close()
+            for socket, _ in tuple(self._sockets.values()):
+                socket.drop()
 
     async def _read(self) -> None:
         while True:
@@ -70,7 +77,12 @@ class Reactor:
             if known is None:
                 continue  # Closed by what another socket brought in this pass.
             self.reads += 1
-            known[0].ready(events)
+            # One of the house's few broad excepts, at its edge: one socket's fault must not end all others.
+            try:
+                known[0].ready(events)
+            except Exception as error:
+                log.exception("the socket of %s failed", known[0].peer)
+                known[0].fail(error)
             if watch is not None:
                 after = watch.clock()
                 if after - before > watch.slow:
@@ -80,7 +92,7 @@ class Reactor:
     def listen(self, socket: DirectSocket, events: int) -> None:
         """Call `socket.ready` on these of epoll's events from now on; 0 for none."""
         known = self._sockets.get(socket.descriptor)
-        if known is not None and known[1] == events:
+        if self._epoll.closed or (known is not None and known[1] == events):
             return
         # Not registered at all for no event: epoll tells of a connection that was cut even to those who ask nothing.
         if known is None:
@@ -97,7 +109,7 @@ class Reactor:
     def forget(self, socket: DirectSocket) -> None:
         """No more calls. The socket must still be open."""
         known = self._sockets.pop(socket.descriptor, None)
-        if known is not None and known[1]:
+        if known is not None and known[1] and not self._epoll.closed:
             self._epoll.unregister(socket.descriptor)
         if not self._sockets:
             self._empty.set()

@@ -12,9 +12,8 @@ import errno
 import logging
 import signal
 import socket
-import struct
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -31,6 +30,7 @@ from hypercorn.typing import AppWrapper
 from hypercorn.utils import wrap_app
 
 from parlance.engine.errors import Misconfigured
+from parlance.http.connections import CUT, Line, Lines, connections
 from parlance.http.door import Door, Handshake
 from parlance.http.mend import MESSAGE, App, mended
 from parlance.http.share import Queue, Turnstile
@@ -38,10 +38,6 @@ from parlance.http.socket import ABORT
 
 log = logging.getLogger(__name__)
 
-WRITE = 10.0
-"""Seconds one write may take before the peer counts as gone."""
-CUT = 2.0
-"""Seconds that cancelled connections have for their goodbyes before they are cut."""
 BROKEN = (h11.ProtocolError, h2.exceptions.H2Error, wsproto.utilities.ProtocolError)
 """What Hypercorn lets escape when a peer breaks its protocol in a place it did not think of."""
 UNHEARD = 20
@@ -75,8 +71,8 @@ async def serve(
         async with trio.open_nursery() as lifetime:
             await lifetime.start(lifespan.handle_lifespan)
             await lifespan.wait_for_startup()
-            async with _connections(graceful) as (nursery, lines):
-                handler = partial(_connection, wrapped, config, context, state, lines, door)
+            async with connections(graceful) as (nursery, lines):
+                handler = partial(_connection, wrapped, config, context, state, lines, door, queue)
                 async with trio.open_nursery() as accepting:
                     accept = partial(trio.serve_listeners, handler, cast("Any", listeners), handler_nursery=nursery)
                     await accepting.start(accept)
@@ -84,6 +80,7 @@ async def serve(
                     await stop.wait()
                     accepting.cancel_scope.cancel()
                 await context.terminated.set()
+                lines.stop_looking()
             await lifespan.wait_for_shutdown()
             lifetime.cancel_scope.cancel()
     finally:
@@ -172,39 +169,6 @@ def _configuration(graceful: float) -> Config:
 # ----------------------------------------------------------------------------------------- connections
 
 
-class _Line:
-    """A stream as Hypercorn wants one, whose writes end: in time, or because the line was cut."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self.seen = b""
-        """What was read before Hypercorn had the connection."""
-        self.socket = stream.socket
-        self.send_eof = stream.send_eof
-        self.aclose = stream.aclose
-
-    async def receive_some(self, most: int | None = None) -> bytes:
-        if self.seen:
-            seen, self.seen = self.seen, b""
-            await trio.lowlevel.checkpoint()
-            return seen
-        return bytes(await self._stream.receive_some(most))
-
-    async def send_all(self, data: bytes) -> None:
-        with trio.move_on_after(WRITE) as scope:
-            await self._stream.send_all(data)
-        if scope.cancelled_caught:
-            self.cut()
-            raise trio.BrokenResourceError(f"a write took more than {WRITE} s")
-
-    def cut(self) -> None:
-        """End the connection with a reset: what the peer did not read is thrown away."""
-        if self.socket.fileno() != -1:
-            with suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.socket.close()
-
-
 class _Server(TCPServer):
     """Hypercorn's side of one connection, whose idle timer runs after every response and ends with the connection, and
     whose end is an end.
@@ -238,18 +202,23 @@ async def _connection(
     config: Config,
     context: WorkerContext,
     state: dict[str, Any],
-    lines: _Lines,
+    lines: Lines,
     door: Door | None,
+    queue: Queue | None,
     stream: trio.SocketStream,
 ) -> None:
-    line = _Line(stream)
+    line = Line(stream)
     lines.add(line)
     try:
         if door is not None:
-            seen = await door.look(stream)
-            if isinstance(seen, Handshake):
-                await door.enter(stream, seen)
-                return
+            with queue.deciding() if queue else nullcontext():
+                with lines.looking() as looking:
+                    seen = await door.look(stream)
+                if looking.cancelled_caught:
+                    return
+                if isinstance(seen, Handshake):
+                    await door.enter(stream, seen)
+                    return
             line.seen = seen
         await _Server(app, config, context, {**state, ABORT: line.cut}, cast("Any", line))
     except* BROKEN as faults:
@@ -260,43 +229,3 @@ async def _connection(
     finally:
         lines.discard(line)
         line.socket.close()
-
-
-class _Lines:
-    """The open connections."""
-
-    def __init__(self) -> None:
-        self._open: set[_Line] = set()
-        self._empty = trio.Event()
-
-    def add(self, line: _Line) -> None:
-        self._open.add(line)
-
-    def discard(self, line: _Line) -> None:
-        self._open.discard(line)
-        if not self._open:
-            self._empty.set()
-
-    async def cut_when_cancelled(self) -> None:
-        """Once cancelled, give what is open its time for goodbyes, and cut what has not ended by then."""
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.move_on_after(CUT, shield=True):
-                while self._open:
-                    self._empty = trio.Event()
-                    await self._empty.wait()
-            for line in tuple(self._open):
-                line.cut()
-
-
-@asynccontextmanager
-async def _connections(graceful: float) -> AsyncIterator[tuple[trio.Nursery, _Lines]]:
-    """A nursery for connections, and those it has. Leaving waits `graceful` for them, cancels, and then cuts."""
-    lines = _Lines()
-    async with trio.open_nursery() as outer:
-        outer.start_soon(lines.cut_when_cancelled)
-        async with trio.open_nursery() as nursery:
-            yield nursery, lines
-            outer.cancel_scope.deadline = trio.current_time() + graceful
-        outer.cancel_scope.cancel()

@@ -69,6 +69,7 @@ class AsgiSocket:
         self._free = trio.Event()
         self._closing = False
         self._over = trio.Event()
+        self._done = trio.Event()
         self._gone: LineGone | None = None
         self._nurseries: AbstractAsyncContextManager[trio.Nursery] = trio.open_nursery()
 
@@ -191,8 +192,12 @@ class AsgiSocket:
     # --------------------------------------------------------------------------------------- close
 
     async def over(self) -> None:
-        """Wait until the socket has been closed on this side."""
-        await self._over.wait()
+        """Wait until the socket has been closed on this side, or dropped."""
+        await self._done.wait()
+
+    def drop(self) -> None:
+        """The call has ended: if nobody has closed the socket, leaving the context does."""
+        self._done.set()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Send what is queued, say goodbye, wait for the answer; then cut. `CLOSING` at most. Twice is allowed."""
@@ -206,6 +211,7 @@ class AsgiSocket:
                 await self._close(code, reason)
         finally:
             self._over.set()
+            self._done.set()
 
     async def _close(self, code: int, reason: str) -> None:
         parted = False

@@ -62,11 +62,7 @@ def frames(*messages: str | bytes) -> bytes:
 def test_messages_arrive_whole_however_they_are_cut_into_frames_and_segments(
     messages: list[str | bytes], split: int, chunk: int
 ) -> None:
-    theirs, ours = pair()
     heard: list[str | bytes] = []
-    reactor = Still()
-    socket = socket_on(ours, reactor)
-    socket._hear = heard.append
     stream = b""
     for message in messages:
         data = message.encode() if isinstance(message, str) else message
@@ -75,19 +71,20 @@ def test_messages_arrive_whole_however_they_are_cut_into_frames_and_segments(
             first = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
             frame = Frame(first if number == 0 else Opcode.CONT, part, fin=number == len(parts) - 1)
             stream += frame.serialize(mask=True)
-            # A control frame may stand between the fragments of a message.
-            stream += Frame(Opcode.PING, b"?").serialize(mask=True)
-    try:
+
+    async def feed() -> None:
+        theirs, ours = pair()
+        socket = socket_on(ours, Still())
+        socket._hear = heard.append
         for at in range(0, len(stream), chunk):
             theirs.send(stream[at : at + chunk])
             socket.ready(1)
-            with suppress(BlockingIOError):
-                theirs.recv(1 << 16)
         while not drained(socket):
             pass
-    finally:
         theirs.close()
         ours.close()
+
+    trio.run(feed)
     assert heard == messages
 
 
@@ -330,3 +327,130 @@ async def test_the_response_to_a_handshake_is_the_same_through_both_doors(house:
     assert head.startswith("HTTP/1.1 101")
     assert "s3pplmbitxaq9kygzzhzrbk+xoo=" in head.lower()
     assert "sec-websocket-extensions" not in head.lower()
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        Frame(Opcode.PING, b"?").serialize(mask=True),
+        Frame(Opcode.PONG, b"").serialize(mask=True),
+        Frame(Opcode.CONT, b"", fin=False).serialize(mask=True),
+    ],
+)
+async def test_a_flood_of_frames_that_bring_nothing_ends_the_socket(flood: bytes, nursery: trio.Nursery) -> None:
+    reactor = Reactor()
+    await nursery.start(reactor.run)
+    theirs, ours = pair()
+    socket = socket_on(ours, reactor)
+    theirs.send(Frame(Opcode.TEXT, b"", fin=False).serialize(mask=True))
+
+    async def pour() -> None:
+        with suppress(OSError):
+            while True:
+                await trio.lowlevel.wait_writable(theirs)
+                theirs.send(flood * 10)
+
+    async with trio.open_nursery() as pouring:
+        pouring.start_soon(pour)
+        with pytest.raises(LineGone, match="empty frames") as caught, trio.fail_after(2):
+            await socket.listen(lambda message: None)
+        await socket.close()
+        theirs.close()
+        pouring.cancel_scope.cancel()
+    assert caught.value.code == 1008
+    assert socket.statistics()["peak"] < 200
+
+
+async def test_a_ping_now_and_then_is_answered_and_no_flood(autojump_clock: trio.testing.MockClock) -> None:
+    theirs, ours = pair()
+    socket = socket_on(ours, Still())
+    for _ in range(500):
+        await trio.sleep(0.15)
+        theirs.send(Frame(Opcode.PING, b"?").serialize(mask=True))
+        socket.ready(1)
+        assert theirs.recv(100) == b"\x8a\x01?"
+    theirs.close()
+    socket.ready(1)
+    await socket.close()
+
+
+async def test_after_a_fault_nothing_more_is_kept_and_the_peer_s_end_is_seen() -> None:
+    theirs, ours = pair()
+    socket = socket_on(ours, Still())
+    theirs.send(Frame(Opcode.TEXT, b"\xff").serialize(mask=True) + b"\x81" * 100)
+    socket.ready(1)
+    for _ in range(50):
+        theirs.send(b"\x81" * 1000)
+        socket.ready(1)
+    assert socket._messages._rest == b""
+    theirs.close()
+    socket.ready(1)
+    begin = trio.current_time()
+    await socket.close()
+    assert trio.current_time() - begin < 0.1
+
+
+async def test_what_stalled_was_not_sent(autojump_clock: trio.testing.MockClock) -> None:
+    theirs, ours = pair()
+    socket = socket_on(ours, Still())
+    while not socket.statistics()["queued"]:
+        socket.send("x" * 2000)
+    queued = socket.statistics()["queued"]
+    await trio.sleep(LATE + 0.1)
+    for _ in range(3):
+        with pytest.raises(Stalled):
+            socket.send("too late")
+    assert socket.statistics()["queued"] == queued
+    assert socket._messages.outgoing() == []
+    theirs.close()
+    await socket.close()
+
+
+async def test_a_socket_that_nobody_closed_is_cut_by_the_call_s_end() -> None:
+    theirs, ours = pair()
+    reactor = Still()
+    socket = socket_on(ours, reactor)
+    socket.drop()
+    assert ours.fileno() == -1
+    assert reactor.events == 0
+    with pytest.raises(LineGone):
+        await socket.receive()
+    await socket.close()
+    socket.drop()
+    assert theirs.recv(10) == b""
+    theirs.close()
+
+
+async def test_a_socket_outlives_its_reactor_without_harm() -> None:
+    theirs, ours = pair()
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor()
+        await nursery.start(reactor.run)
+        nursery.cancel_scope.cancel()
+    socket = socket_on(ours, reactor)
+    with trio.fail_after(CLOSING + 1):
+        await socket.close()
+    assert ours.fileno() == -1
+    theirs.close()
+
+
+async def test_a_fault_of_ours_in_one_socket_ends_that_one_only(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reactor = Reactor()
+    await nursery.start(reactor.run)
+    (bad_peer, bad_raw), (good_peer, good_raw) = pair(), pair()
+    bad, good = socket_on(bad_raw, reactor), socket_on(good_raw, reactor)
+    monkeypatch.setattr(bad._messages, "feed", lambda data: 1 / 0)
+    heard: list[object] = []
+    nursery.start_soon(listens, good, heard.append)
+    bad_peer.send(frames("x"))
+    with pytest.raises(ZeroDivisionError), trio.fail_after(2):
+        await bad.listen(heard.append)
+    good_peer.send(frames("hello"))
+    await until(lambda: heard == ["hello"])
+    assert "peer:1 failed" in caplog.text
+    bad_peer.close()
+    good_peer.close()
+    await bad.close()
+    await good.close()

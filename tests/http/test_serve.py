@@ -15,7 +15,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from trio_websocket import ConnectionClosed
 
 from parlance.engine.errors import Misconfigured
-from parlance.http.serve import CUT, UNHEARD, listen, serve, watch_signals
+from parlance.http.connections import CUT
+from parlance.http.serve import UNHEARD, listen, serve, watch_signals
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
@@ -226,7 +227,7 @@ async def test_broken_frames_end_their_own_call_only(house: House, frame: bytes)
 
 
 async def test_a_download_that_is_not_read_does_not_hold_the_server(page: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("parlance.http.serve.WRITE", 0.5)
+    monkeypatch.setattr("parlance.http.connections.WRITE", 0.5)
     (page / "large.js").write_text("x" * 8_000_000)
     async with trio.open_nursery() as nursery:
         house = House(page, graceful=0.1)

@@ -279,6 +279,9 @@ class MediaActor:
     def turn_done(self, turn: int) -> None:
         if turn == self.playout.turn:
             self.playout.complete()
+            mark = None if self.playout.held else self.playout.last()
+            if mark is not None and (request := self._wire.mark(mark)) is not None:
+                self._send(request)
 
     def retake(self, turn: int) -> str:
         return self.playout.retake() if turn == self.playout.turn else ""

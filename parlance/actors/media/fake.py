@@ -210,6 +210,9 @@ class FakeLine:
             for name in marks:
                 self.tell(f"mark {name}")
 
+    def drop(self) -> None:
+        """Nothing: there is nothing to cut."""
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await trio.lowlevel.checkpoint()
         if self.closed is None:

@@ -141,6 +141,10 @@ class Playout:
         self._sent += size
         return payload, self._mark()
 
+    def last(self) -> str | None:
+        """The mark to send when a reply turns out to be complete after all of it was sent; None if none is wanted."""
+        return self._mark() if self._sent == self._total and self._marked < self._sent else None
+
     def _mark(self) -> str | None:
         last = self._complete and self._sent == self._total
         if not self.marks or not (last or self._sent - self._marked >= self._mark_every):

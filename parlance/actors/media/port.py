@@ -111,3 +111,6 @@ class Socket(Protocol):
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Send what is queued and close, within a second. Closing twice is allowed."""
+
+    def drop(self) -> None:
+        """The call that had the socket is over: what is left of it is cut, if nobody has closed it."""

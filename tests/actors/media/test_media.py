@@ -258,6 +258,18 @@ def test_the_first_sound_of_a_reply_does_not_wait_for_a_beat() -> None:
     assert len(house.socket.audio()) > 800
 
 
+def test_a_reply_that_was_sent_before_it_was_complete_gets_its_last_mark() -> None:
+    house = House()
+    house.media.stage(1)
+    house.media.phrase(1, "One.")
+    house.media.add(1, b"\x01" * 800)
+    assert not [text for text in house.socket.texts() if text.startswith("mark")]
+    house.media.turn_done(1)
+    assert [text for text in house.socket.texts() if text.startswith("mark")] == ["mark p1"]
+    house.tick()
+    assert [text for text in house.socket.texts() if text.startswith("mark")] == ["mark p1"]
+
+
 def test_a_reply_that_is_held_before_its_first_sound_sends_none() -> None:
     house = House()
     house.media.stage(1)
