@@ -115,7 +115,7 @@ async def test_a_saturated_house_refuses_new_calls_and_keeps_the_old_until_it_is
         assert second.sent == ["error saturated"]
         assert first.closed is None
         busy.seconds = 0.0
-        await trio.sleep(1)
+        await trio.sleep(3)
         assert house.refusal() is None
         nursery.start_soon(call, house, third)
         await trio.sleep(1)
@@ -123,6 +123,40 @@ async def test_a_saturated_house_refuses_new_calls_and_keeps_the_old_until_it_is
         figures = main.statistics(house)
     assert figures["refused"] == {"saturated": 1}
     assert figures["saturation"]["times"] == 1
+
+
+async def test_the_herd_that_waits_for_the_house_to_be_punctual_gets_in_one_by_one(autojump_clock: MockClock) -> None:
+    house, herd = make(), [FakeLine() for _ in range(20)]
+    busy = Busy(autojump_clock, 0.03)
+    async with living(house) as nursery:
+        house.metronome.join(busy)
+        await trio.sleep(2)
+        busy.seconds = 0.0
+        await trio.sleep(3)
+        assert house.refusal() is None
+        for line in herd:
+            nursery.start_soon(call, house, line)
+        await trio.sleep(0.1)
+        assert house.refusal() == "saturated", "a load balancer, and the other workers, need not send the next one here"
+        assert [line.closed is None for line in herd].count(True) == 1
+        assert house.exchange.statistics().refused == {"saturated": 19}
+        await trio.sleep(0.2)
+        assert house.refusal() is None
+
+
+async def test_who_is_refused_for_another_reason_makes_nobody_wait(autojump_clock: MockClock) -> None:
+    house, busy = make(), Busy(autojump_clock, 0.03)
+    async with living(house):
+        house.metronome.join(busy)
+        await trio.sleep(2)
+        busy.seconds = 0.0
+        await trio.sleep(3)
+        agent = house.agents["receptionist"]
+        full = agent.model_copy(update={"limits": agent.limits.model_copy(update={"calls": 0})})
+        house.agents["receptionist"] = full
+        await call(house, FakeLine())
+        assert house.exchange.statistics().refused == {"agent-full": 1}
+        assert house.refusal() is None
 
 
 async def test_lateness_refuses_nobody_where_it_has_no_limit(autojump_clock: MockClock) -> None:

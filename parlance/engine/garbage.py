@@ -28,6 +28,14 @@ class GarbageStatistics:
     frozen: int
 
 
+@dataclass(slots=True)
+class _Before:
+    """How the collector was found, and whether it was frozen since. Shared by all who keep it at the same time."""
+
+    threshold: tuple[int, int, int]
+    froze: bool = False
+
+
 class Garbage:
     """Measures the collector's pauses while it is `kept`."""
 
@@ -36,30 +44,34 @@ class Garbage:
         self._counts = [0, 0, 0]
         self._total = self._longest = self._began = 0.0
         self._last = (0.0, 0.0)
+        self._before = _Before(gc.get_threshold())
 
     @contextmanager
     def kept(self, *, freeze: bool, threshold: int) -> Iterator[None]:
         """Measure; `freeze` what lives now; collect young objects when there are `threshold` more (0: as it is).
 
-        At the end all is as it was before.
+        At the end all is as it was before. The collector is the process's: where several keep it at the same time, the
+        last threshold holds, and whoever is the last to leave, in whatever order, puts back what the first one found.
         """
         # The clock itself: a collection may happen in a thread, where `trio.current_time` does not work.
         self._clock = trio.lowlevel.current_clock().current_time
-        freeze = freeze and not gc.get_freeze_count()
-        before = gc.get_threshold()
-        if freeze:
+        others = _keepers()
+        before = self._before = others[0]._before if others else _Before(gc.get_threshold())
+        if freeze and not gc.get_freeze_count():
+            before.froze = True
             # Without a collection first: after a start it found 10 of 79,000 objects to be garbage, in 40 ms.
             gc.freeze()
         if threshold:
-            gc.set_threshold(threshold, *before[1:])
+            gc.set_threshold(threshold, *before.threshold[1:])
         gc.callbacks.append(self._paused)
         try:
             yield
         finally:
             gc.callbacks.remove(self._paused)
-            gc.set_threshold(*before)
-            if freeze:
-                gc.unfreeze()
+            if not _keepers():
+                gc.set_threshold(*before.threshold)
+                if before.froze:
+                    gc.unfreeze()
 
     def since(self, time: float) -> float:
         """Seconds that the last pause worth telling took, if it began at or after `time` of Trio's clock; else 0."""
@@ -83,3 +95,9 @@ class Garbage:
             self._longest = took
         if took >= WORTH_TELLING:
             self._last = (self._began, took)
+
+
+def _keepers() -> list[Garbage]:
+    """Who keeps the collector now: its own list of callbacks says so, and nothing else has to remember it."""
+    known = (getattr(callback, "__self__", None) for callback in gc.callbacks)
+    return [keeper for keeper in known if isinstance(keeper, Garbage)]

@@ -21,8 +21,9 @@ WINDOW = 512
 """Ticks over which `median` and `p99` are taken: ten seconds at 20 ms."""
 GROUP = 16
 """Members that are timed together: a look at the clock costs twice what the tick of an idle member does."""
-CLOSELY = 500
-"""Beats in which members are timed one by one, after a group of them was slow: who is slow again is known by name."""
+CLOSELY = 1000
+"""Beats in which members are timed one by one, after a group of them was slow: who is slow again is known by name.
+Twice as long as the watch is silent about the same task, so that the next report has the name."""
 
 log = logging.getLogger(__name__)
 

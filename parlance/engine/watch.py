@@ -8,6 +8,7 @@ goes wrong in here must never harm a call: Trio takes out an instrument that rai
 from __future__ import annotations
 
 import logging
+import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +23,13 @@ from parlance.engine.garbage import Garbage
 WINDOW = 2048
 """Turns of the loop over which `lag_p99` is taken."""
 AGAIN = 10.0
-"""Seconds in which the same task is reported once."""
+"""Seconds in which the same task is reported once, whichever calls it worked for: each of them would be another."""
+APART = 1.0
+"""Seconds between any two reports: what holds the loop often must not hold it with log lines too."""
 NAMES = 64
-"""Names remembered for that, before the old ones are forgotten."""
+"""Names of tasks remembered for that, before the old ones are forgotten."""
+CALLS = 3
+"""Calls that a report names; it tells how many others there are."""
 log = logging.getLogger(__name__)
 
 
@@ -48,8 +53,10 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class WatchStatistics:
     """Seconds. A turn of the loop is all the steps between two waits: nothing else can begin meanwhile (the lag).
-    `over`: steps longer than the limit; `worst`: the longest of them. `lag_p99` is of the last `WINDOW` turns."""
+    `over`: steps longer than the limit; `worst`: the longest of them. `lag_p99` is of the last `WINDOW` turns.
+    `watching`: false before and after, and when Trio took the watch out: then the figures are old ones."""
 
+    watching: bool
     turns: int
     lag_p99: float
     lag_worst: float
@@ -79,6 +86,7 @@ class Watch(trio.abc.Instrument):
         self._worst: Held | None = None
         self._blamed = (0.0, 0.0, "")
         self._told: dict[str, tuple[float, int]] = {}
+        self._line = -math.inf
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -130,15 +138,19 @@ class Watch(trio.abc.Instrument):
         began, most, _ = self._blamed
         if began != self._began or seconds > most:
             # Their names and not themselves: nobody should live longer for having been slow.
-            names = ", ".join(map(_name, whom))
+            names = ", ".join(map(_name, whom[:CALLS]))
+            if (others := len(whom) - CALLS) > 0:
+                names += f" and {others} other{'s' if others > 1 else ''}"
             self._blamed = (self._began, seconds, f"one of {names}" if len(whom) > 1 else names)
 
     # ------------------------------------------------------------------------------------------------
 
     def statistics(self) -> WatchStatistics:
-        """Figures of this moment; sorts the window, so not for every turn."""
+        """Figures of this moment, for a task of the run that is watched; sorts the window, so not for every turn."""
         window = sorted(self._lags[: min(self._turns, WINDOW)])
         return WatchStatistics(
+            # Trio does not tell that it took an instrument out; but whoever asks is in a step, which a watch knows.
+            watching=self._task is not None and self._task is trio.lowlevel.current_task(),
             turns=self._turns,
             lag_p99=window[len(window) * 99 // 100] if window else 0.0,
             lag_worst=self._lag_worst,
@@ -148,6 +160,8 @@ class Watch(trio.abc.Instrument):
         )
 
     def _long(self, task: trio.lowlevel.Task, took: float) -> None:
+        # If anything in here raises, no task is the watched one any more, which is what `statistics` goes by.
+        self._task = None
         if took > self._step_worst:
             self._step_worst = took
         # Below the limit only a new record is of interest, above it every step is.
@@ -163,19 +177,19 @@ class Watch(trio.abc.Instrument):
         held = Held(took, name, blamed or _call_of(task), _where(task), collected)
         if self._worst is None or took > self._worst.seconds:
             self._worst = held
-        # A task that works for all calls is, for each of them, another culprit.
-        self._report(held, f"{name} {blamed}")
+        self._report(held)
 
-    def _report(self, held: Held, kind: str) -> None:
-        """Log it, but not more than once in a while for one kind."""
+    def _report(self, held: Held) -> None:
+        """Log it, but not more than once in a while for one task, nor shortly after another one."""
         now = self._began
-        told, silent = self._told.get(kind, (0.0, 0))
-        if kind in self._told and now - told < AGAIN:
-            self._told[kind] = (told, silent + 1)
-            return
-        if len(self._told) >= NAMES:
+        if held.task not in self._told and len(self._told) >= NAMES:
             self._told = {name: entry for name, entry in self._told.items() if now - entry[0] < AGAIN}
-        self._told[kind] = (now, 0)
+        told, silent = self._told.get(held.task, (-math.inf, 0))
+        if now - told < AGAIN or now - self._line < APART:
+            self._told[held.task] = (told, silent + 1)
+            return
+        self._told[held.task] = (now, 0)
+        self._line = now
         more = f" ({silent} more like it since the last report)" if silent else ""
         log.warning("the loop was held for %s%s", held, more)
 

@@ -88,3 +88,26 @@ async def test_a_pause_is_known_by_when_it_began(mock_clock):
         assert garbage.since(begin) == pytest.approx(0.2)
         assert garbage.since(after) == 0.0
         assert garbage.statistics().longest == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the first leaves first", "the last leaves first"])
+async def test_several_may_keep_it_and_leave_in_any_order(order):
+    before = gc.get_threshold()
+    kept = [Garbage().kept(freeze=True, threshold=1000), Garbage().kept(freeze=True, threshold=3000)]
+    for each in kept:
+        each.__enter__()
+    assert gc.get_threshold() == (3000, *before[1:])
+    kept[order[0]].__exit__(None, None, None)
+    assert gc.get_threshold() == (3000, *before[1:])
+    assert gc.get_freeze_count() > 1000, "who is still there wanted it frozen, too"
+    kept[order[1]].__exit__(None, None, None)
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
+
+
+async def test_an_error_meanwhile_leaves_nothing_changed():
+    before = gc.get_threshold()
+    with pytest.raises(ZeroDivisionError), Garbage().kept(freeze=True, threshold=1000):
+        raise ZeroDivisionError
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
