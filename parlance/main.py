@@ -85,6 +85,8 @@ async def run(
     `share`: this is one of several workers. It ends when the process that started it says so or has gone, and not
     by signals.
     """
+    if share is not None:
+        deaf()
     house = House(chosen, known)
     queue = None if share is None else Queue(share, lambda: load(house))
     stop = trio.Event()
@@ -94,7 +96,6 @@ async def run(
     reactor = Reactor(house.watch) if possible() else None
     door = None if reactor is None else Door(gateway, reactor)
     # The sockets are read until everything else has ended: calls that are cancelled say goodbye, too.
-    hearing = nullcontext() if share is None else deaf()
     async with _reading(reactor), trio.open_nursery() as nursery:
 
         def drain() -> None:

@@ -27,6 +27,7 @@ audio to the words. As it is: 3.5 % (41 of 47 word for word), final 10 ms (20 at
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import sys
 from typing import Any, BinaryIO
@@ -168,6 +169,9 @@ def serve(decoding: Decoding, source: BinaryIO, sink: BinaryIO) -> None:
 def main() -> None:
     # The house's frames come first: a word that is late by a moment is no gap in what a caller hears.
     os.nice(KIND)
+    # A service manager may signal every process of the program: calls still want their words while the house drains. Its
+    # end of the pipe is what ends this one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Whatever the library prints must not get between the messages.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
