@@ -35,7 +35,7 @@ OUT = Path("out")
 PIPED = 200
 """Columns of a table that nobody's terminal limits."""
 LIMIT = 100
-KNEE = 10
+KNEE = 12
 """Runs that a search for the knee usually takes."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -106,21 +106,23 @@ def bench(
 
 
 async def carry(options: Options, stage: Stage, errors: Console) -> tuple[Runner, bool]:
-    """All runs with a progress bar. True: Ctrl+C or SIGTERM came before the end; every child process is gone then."""
+    """All runs with a progress bar. True: Ctrl+C, SIGTERM or SIGHUP came before the end; every child is gone then."""
     rows = options.rows()
     more = KNEE if options.find_knee else 0
-    total = expected(rows) + more * options.row("parlance", KNEE).takes
+    total = expected(rows) + more * options.knee(KNEE).takes
     stopped = False
 
     async def watch(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
         nonlocal stopped
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        # Who was started with nohup means it.
+        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
             task_status.started()
             async for _ in signals:
                 stopped = True
                 scope.cancel()
 
-    with Bar(errors, total, len(rows) + more) as bar:
+    with machine.pinned(stage.cores.others), Bar(errors, total, len(rows) + more) as bar:
         runner = Runner(options, choose, replace(stage, seen=bar.see), bar.next)
         async with trio.open_nursery() as nursery:
             await nursery.start(watch, nursery.cancel_scope)
@@ -154,9 +156,7 @@ def foretell(options: Options, errors: Console) -> None:
     rows = options.rows()
     text = f"{len(rows)} run{'s' * (len(rows) != 1)}, about {duration(expected(rows))}"
     if options.find_knee:
-        text += (
-            f"; then the search for the knee, usually {KNEE} runs of {duration(options.row('parlance', KNEE).takes)}"
-        )
+        text += f"; then the search for the knee, usually {KNEE} runs of {duration(options.knee(KNEE).takes)}"
     errors.print(Text(text))
 
 

@@ -1,12 +1,14 @@
 """What must hold, and what of it a run broke, in words with figures. Pure.
 
-Up to 100 calls a core the figures stand by themselves; beyond, a run is held against the single call's. A void run is
-judged no further. A peer is held to what a caller notices, not to what parlance asks of itself.
+Up to 100 calls a core the figures stand by themselves; beyond, a run is held against the single call's, as far as that
+keeps them. A void run is judged no further. A peer is held to what a caller notices, not to what parlance asks of
+itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Any
 
 FULL = 100
@@ -21,7 +23,15 @@ LATENCIES = (
 )
 MORE, PLUS = 1.25, 30.0
 """Beyond: the single call's figure and a quarter, and milliseconds on top."""
-RELATIVE = (("response_ms", "response"), ("own_ms", "own share"), ("clear_ms", "onset to clear"))
+RELATIVE = (
+    ("response_ms", "response"),
+    ("own_ms", "own share"),
+    ("clear_ms", "onset to clear"),
+    ("silence_ms", "onset to silence"),
+)
+CAPS = {key: limit for key, _, which, limit in LATENCIES if which == "p99"}
+"""A single call that is worse than a hundred may be excuses nobody."""
+ALONE = "not judged: no single call to compare with"
 MEMORY = 0.7
 """MB a call."""
 MANY = 50
@@ -30,6 +40,8 @@ TASKS = 5.0
 READY = 1.5
 REFUSED = 100.0
 """Milliseconds in which a call that cannot be taken is refused."""
+ANSWERED = 100.0
+"""Milliseconds in which a call that can be taken is."""
 WHOLE = (
     ("turns", "failed", "failed turns"),
     ("turns", "uncleared", "barge-ins without a clear"),
@@ -39,13 +51,20 @@ WHOLE = (
     ("calls", "half_answered", "half-answered calls"),
 )
 """Of these there must be none."""
+OWN = (
+    ("turns", "unsaid", "utterances that no line was up for"),
+    ("turns", "overran", "replies that did not end in time"),
+    ("turns", "unasked_clears", "clears without a barge-in"),
+    ("turns", "unasked_sound", "sound without a turn"),
+)
+"""Of these neither, with parlance."""
 
 
 def broken(run: dict[str, Any], single: dict[str, Any] | None = None) -> list[str]:
     """The limits that `run` broke; `single`: the same server's run with one call, if there is one."""
     if run["void"] or (run["broke"] and not run["turns"]["asked"]):
         return []
-    found = [*_whole(run), *_gaps(run), *_latencies(run, single)]
+    found = [*_whole(run), *_gaps(run), *_latencies(run, single), *_answered(run)]
     if run["arrival"] == "at once":
         found += _overloaded(run)
     elif refused := run["calls"]["refused"]:
@@ -59,7 +78,7 @@ def beyond(run: dict[str, Any], single: dict[str, Any]) -> list[str]:
     """What makes a number of calls too many, in the search for the knee. CPU is not of it: callers do not hear CPU."""
     if run["void"] or (run["broke"] and not run["turns"]["asked"]):
         return []
-    found = [*_whole(run), *_gaps(run), *_relative(run, single)]
+    found = [*_whole(run), *_gaps(run), *_relative(run, single), *_answered(run)]
     if refused := run["calls"]["refused"]:
         found.append(f"refused calls {refused}, limit 0{_reasons(run)}")
     return found
@@ -68,7 +87,7 @@ def beyond(run: dict[str, Any], single: dict[str, Any]) -> list[str]:
 def _whole(run: dict[str, Any]) -> Iterator[str]:
     if not run["turns"]["asked"]:
         yield "no turn was counted"
-    for group, key, name in WHOLE:
+    for group, key, name in (*WHOLE, *(OWN if run["server"] == "parlance" else ())):
         if count := run[group].get(key):
             yield f"{name} {count}, limit 0"
 
@@ -82,7 +101,7 @@ def _gaps(run: dict[str, Any]) -> Iterator[str]:
 def _latencies(run: dict[str, Any], single: dict[str, Any] | None) -> Iterator[str]:
     """The own share is measured against the latencies of stub providers: real protocols have more."""
     if min(run["calls"]["admitted"], run["lines"]) > FULL * run["workers"]:
-        yield from _relative(run, single) if single is not None else ()
+        yield from _relative(run, single)
         return
     for key, name, which, limit in LATENCIES:
         value = run[key].get(which)
@@ -90,25 +109,43 @@ def _latencies(run: dict[str, Any], single: dict[str, Any] | None) -> Iterator[s
             yield f"{name} {which} {value:.0f} ms, limit {limit:.0f} ms"
 
 
-def _relative(run: dict[str, Any], single: dict[str, Any]) -> Iterator[str]:
+def _relative(run: dict[str, Any], single: dict[str, Any] | None) -> Iterator[str]:
+    if single is None or single["void"]:
+        yield ALONE
+        return
     for key, name in RELATIVE:
         value, base = run[key].get("p99"), single[key].get("p99")
-        if value is not None and base is not None and value > base * MORE + PLUS:
-            yield f"{name} p99 {value:.0f} ms, limit {base * MORE + PLUS:.0f} ms (one call: {base:.0f} ms)"
+        if value is None:
+            continue
+        if base is None:
+            yield f"{name} {ALONE}"
+            continue
+        # The stub providers' own share only: real protocols have more.
+        capped = min(base, CAPS.get(key, base)) if key != "own_ms" or run["agent"] == "rehearsal" else base
+        if value > (limit := capped * MORE + PLUS):
+            yield f"{name} p99 {value:.0f} ms, limit {limit:.0f} ms (one call: {base:.0f} ms)"
+
+
+def _answered(run: dict[str, Any]) -> Iterator[str]:
+    slow = (run.get("answer_ms") or {}).get("p99")
+    if run["server"] == "parlance" and slow is not None and slow > ANSWERED:
+        yield f"answered in p99 {slow:.0f} ms, limit {ANSWERED:.0f} ms"
 
 
 def _overloaded(run: dict[str, Any]) -> Iterator[str]:
-    calls, limit = run["calls"], run["limit"]
+    # Each worker has its part of the limit, rounded up.
+    calls, limit = run["calls"], ceil(run["limit"] / run["workers"]) * run["workers"]
     if calls["admitted"] != limit:
         yield f"admitted calls {calls['admitted']} of {calls['offered']} offered, limit {limit}{_reasons(run)}"
-    if (lost := calls["offered"] - calls["admitted"] - calls["refused"]) > 0:
+    # Who was refused may have called again.
+    if (lost := calls["offered"] + (calls.get("redials") or 0) - calls["admitted"] - calls["refused"]) > 0:
         yield f"calls neither admitted nor refused {lost}, limit 0"
     slow = calls["refused_ms"].get("p99")
     if slow is not None and slow > REFUSED:
         yield f"refused in p99 {slow:.0f} ms, limit {REFUSED:.0f} ms"
-    counted = (run["health"] or {}).get("refused")
-    if isinstance(counted, dict) and sum(counted.values()) != calls["refused"]:
-        yield f"refused calls {calls['refused']}, of which the server counted {sum(counted.values())}"
+    counted = run["process"].get("refused")
+    if counted is not None and counted != calls["refused"]:
+        yield f"refused calls {calls['refused']}, of which the server counted {counted}"
 
 
 def _costs(run: dict[str, Any], single: dict[str, Any] | None) -> Iterator[str]:

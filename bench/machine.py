@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("parlance", "trio", "hypercorn", "h11", "wsproto", "quart-trio", "websockets", "numpy", "pydantic", "webrtcvad-wheels")
+PACKAGES = (
+    "parlance",
+    "trio",
+    "hypercorn",
+    "h11",
+    "wsproto",
+    "quart-trio",
+    "websockets",
+    "numpy",
+    "pydantic",
+    "webrtcvad-wheels",
+)
+ASKED = ("fastapi", "uvicorn", "uvloop", "httptools", "websockets", "webrtcvad-wheels", "pipecat-ai", "onnxruntime")
+"""Packages of the peers."""
+ASK = """
+import json, platform, sys
+from importlib import metadata
+found = {"python": platform.python_version()}
+for name in sys.argv[1:]:
+    try:
+        found[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
 FILES = ("--json", "--html")
 
 
@@ -57,6 +83,38 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def peers(names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Of the peers among `names`: the versions of Python and of what each is made of, where it is installed."""
+    # Only who ran peers needs them.
+    from bench.peers import servers
+
+    found = {}
+    for name, peer in servers().items():
+        if name in names and (said := _told(peer.environment / "bin" / "python")):
+            found[name] = said
+    return found
+
+
+def _told(python: Path) -> dict[str, str]:
+    try:
+        done = subprocess.run([python, "-c", ASK, *ASKED], capture_output=True, text=True, timeout=20, check=True)
+        said = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+@contextmanager
+def pinned(cores: Collection[int]) -> Iterator[None]:
+    """This thread on `cores` for as long as the context lasts: what watches takes nothing from what is watched."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def commit(root: Path = ROOT) -> str | None:

@@ -7,8 +7,10 @@ With few calls the window is longer, so that a single caller has enough turns: h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from bench.limits import FULL
 
 Mix = Literal["conversation", "rough"]
 Arrival = Literal["spread", "at once"]
@@ -19,6 +21,8 @@ WINDOW = 45.0
 """Seconds in which turns are counted."""
 LONG_WINDOW = 100.0
 QUICK_WINDOW = 26.0
+KNEE_WINDOW = 30.0
+"""Of a run of the search for the knee: there are many, with many calls each."""
 FEW = 5
 """Fewer calls than this have the long window."""
 RAMP, QUICK_RAMP = 5.0, 2.0
@@ -101,11 +105,15 @@ class Options:
     def row(self, server: str, calls: int) -> Row:
         """The run of `calls` calls against `server`."""
         usual = QUICK_WINDOW if self.quick else LONG_WINDOW if calls < FEW else WINDOW
+        seconds = usual if self.seconds is None else self.seconds
+        if calls == 1 and self.compared and not self.quick:
+            # A tail of a handful of values is none.
+            seconds = max(seconds, LONG_WINDOW)
         return Row(
             server=server,
             calls=calls,
             limit=room(calls),
-            seconds=usual if self.seconds is None else self.seconds,
+            seconds=seconds,
             ramp=self._ramp,
             agent=self.agent,
             mix=self.mix,
@@ -115,15 +123,24 @@ class Options:
 
     def rows(self) -> list[Row]:
         """Every run but those of the search for the knee, in order: peers stand beside parlance."""
-        calls = self.calls
-        if calls is None:
-            calls = (1,) if self.find_knee or self.overload else QUICK if self.quick else CALLS
-        if self.find_knee and 1 not in calls:
+        calls = self._asked
+        if self.compared and 1 not in calls:
             calls = (1, *calls)
         rows = [self.row(server, number) for number in calls for server in ("parlance", *self.peers)]
         if self.overload:
             rows.append(self.flood(self.overload))
         return rows
+
+    def knee(self, calls: int) -> Row:
+        """A run of the search for the knee."""
+        row = self.row("parlance", calls)
+        return row if self.quick or self.seconds is not None else replace(row, seconds=KNEE_WINDOW)
+
+    @property
+    def compared(self) -> bool:
+        """Is a run of the plan held against the single call's, so that there must be one?"""
+        most = max(*self._asked, int((self.overload or 0) * OVERLOAD))
+        return self.find_knee or most > FULL
 
     def flood(self, limit: int) -> Row:
         """Half as many calls again as the server may take, all at once."""
@@ -139,6 +156,13 @@ class Options:
             workers=self.workers,
             seed=self.seed,
         )
+
+    @property
+    def _asked(self) -> tuple[int, ...]:
+        """The numbers of calls that were asked for."""
+        if self.calls is not None:
+            return self.calls
+        return (1,) if self.find_knee or self.overload else QUICK if self.quick else CALLS
 
     @property
     def _ramp(self) -> float:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,20 +21,24 @@ from typing import IO
 
 import trio
 
+from bench.machine import ROOT
+
 ENDING = 3.0
 """Seconds that a child has to end after SIGTERM when the bench itself is ended."""
 TICKS = os.sysconf("SC_CLK_TCK")
-LAST = 5
-"""Lines of a child's output that are shown when it fails."""
+ERROR = re.compile(r"^[\s|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Group)\b.*)")
+"""A line of a traceback that names the exception, in a group of exceptions too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of a family: CPU seconds used so far, resident memory in MB, threads."""
+    """Of a family: CPU seconds used so far, resident memory in MB, threads. `busy`: CPU seconds that anybody had on its
+    cores so far, with those that the machine's host took for others."""
 
     cpu: float
     rss_mb: float
     threads: int
+    busy: float = 0.0
 
 
 @asynccontextmanager
@@ -90,10 +96,17 @@ async def end(process: trio.Process, patience: float) -> bool:
     return not waited.cancelled_caught
 
 
-def last(output: Path, most: int = LAST) -> str:
-    """The last lines that were written, at `most` so many, for a message."""
+def last(output: Path) -> str:
+    """What was written last, for a message: the exception if there was one, else the last line."""
     lines = output.read_text(errors="replace").strip().splitlines()
-    return "\n".join(lines[-most:])
+    named = [found[1] for line in lines if (found := ERROR.match(line))]
+    return public((named or lines or [""])[-1].strip())
+
+
+def public(words: str) -> str:
+    """`words` without the folders of this machine, which are of no interest to anybody else."""
+    words = words.replace(f"{ROOT}{os.sep}", "").replace(str(ROOT), ".").replace(str(Path.home()), "~")
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/bench\w*/?", "", words)
 
 
 def kin(pid: int) -> list[int]:
@@ -115,6 +128,17 @@ def usage(family: Iterable[int]) -> Usage:
             threads += int(fields[17])
             pages += int(fields[21])
     return Usage(ticks / TICKS, pages * os.sysconf("SC_PAGE_SIZE") / 1e6, threads)
+
+
+def busy(cores: Collection[int], file: Path = Path("/proc/stat")) -> float:
+    """CPU seconds so far that processes had on `cores`, and that the host took from them (steal).
+
+    Interrupts are left out: who caused them cannot be told, and with sockets on loopback it is mostly the server.
+    """
+    rows = (line.split() for line in file.read_text().splitlines() if line.startswith("cpu"))
+    wanted = {f"cpu{core}" for core in cores}
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    return sum(sum(int(row[at]) for at in (1, 2, 3, 8)) for row in rows if row[0] in wanted) / TICKS
 
 
 def _born(pid: int) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import limits
 from bench.knee import Knee, Tried, search
-from bench.machine import commit, machine, versions
+from bench.machine import commit, machine, peers, versions
 from bench.plan import MOST, Options, Row
 from bench.target import Target
 from bench.trial import Stage, run
@@ -52,7 +52,9 @@ class Runner:
         steps = search(MOST)
         calls = next(steps)
         while True:
-            found = await self._one(self._options.row("parlance", calls), replace(self._stage, waveform=False))
+            found = await self._one(self._options.knee(calls), replace(self._stage, waveform=False))
+            findings = tuple(found["broke"])
+            found["search"] = {"broken": [*findings, *limits.broken(found, single)]}
             found["broke"] += limits.beyond(found, single)
             self.runs.append(found)
             try:
@@ -72,7 +74,7 @@ def document(runs: Sequence[dict[str, Any]], knee: Knee | None, command: str, ma
         "made": made.isoformat(timespec="seconds"),
         "command": command,
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions() | peers({run["server"] for run in runs}),
         "commit": commit(),
         "runs": list(runs),
         "knee": knee and {"calls": knee.calls, "broke": knee.broke, "tried": list(knee.tried)},

@@ -15,6 +15,8 @@ from rich.text import Text
 
 Run = dict[str, Any]
 NOTHING = "-"
+ENOUGH = 100
+"""Values from which a p99 is more than the worst of them."""
 SPACE = 2
 """Columns between two figures."""
 
@@ -43,14 +45,32 @@ def milliseconds(value: float | None) -> str:
 
 
 def pair(key: str) -> Callable[[Run], str]:
-    """p50 and p99 of a distribution."""
-    return lambda run: (
-        f"{milliseconds(run[key].get('p50'))}/{milliseconds(run[key].get('p99'))}" if run[key].get("n") else NOTHING
-    )
+    """p50 and p99 of a distribution, and of how many values if they are too few for a p99."""
+
+    def cell(run: Run) -> str:
+        count = run[key].get("n")
+        if not count:
+            return NOTHING
+        few = f" n={count}" if count < ENOUGH else ""
+        return f"{milliseconds(run[key].get('p50'))}/{milliseconds(run[key].get('p99'))}{few}"
+
+    return cell
+
+
+def health(*path: str, digits: int = 1) -> Callable[[Run], str]:
+    """A figure that the server said of itself."""
+
+    def cell(run: Run) -> str:
+        found: Any = run["health"]
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return number(found, digits) if isinstance(found, int | float) else NOTHING
+
+    return cell
 
 
 def _calls(run: Run) -> str:
-    return f"{run['lines']}{' at once' * (run['arrival'] == 'at once')}"
+    return f"{run['lines']}{' at once' * (run['arrival'] == 'at once')}{' (knee)' * bool(run.get('search'))}"
 
 
 def _turns(run: Run) -> str:
@@ -69,12 +89,21 @@ LATENCY = (
     Column(
         "turns/\nfailed",
         _turns,
-        ("failed turns", "no turn", "replies cut short", "dropped calls", "stuck calls"),
+        (
+            "failed turns",
+            "no turn",
+            "replies",
+            "dropped calls",
+            "stuck calls",
+            "utterances",
+            "sound without",
+            "answered",
+        ),
     ),
     Column("response\np50/p99 ms", pair("response_ms"), ("response",)),
     Column("own share\np50/p99 ms", pair("own_ms"), ("own share",)),
-    Column("onset to clear\np50/p99 ms", pair("clear_ms"), ("onset to clear", "barge-ins without")),
-    Column("to silence\np50 ms", lambda run: milliseconds(run["silence_ms"].get("p50"))),
+    Column("onset to clear\np50/p99 ms", pair("clear_ms"), ("onset to clear", "barge-ins", "clears without")),
+    Column("to silence\np50 ms", lambda run: milliseconds(run["silence_ms"].get("p50")), ("onset to silence",)),
     Column("gaps", lambda run: str(run["gaps"]["count"]), ("gaps",)),
 )
 COST = (
@@ -82,9 +111,17 @@ COST = (
     Column("CPU\na call", lambda run: _percent(run["process"]["cpu_per_call"])),
     Column("MB\na call", lambda run: number(run["process"]["mb_per_call"], 2), ("memory",)),
     Column("tasks\na call", lambda run: number(run["process"]["tasks_per_call"], 1), ("tasks",)),
-    Column("refused", lambda run: str(run["calls"]["refused"]), ("refused", "half-answered", "calls neither")),
+    Column("refused", lambda run: str(run["calls"]["refused"]), ("refused", "half-answered", "calls ")),
     Column("callers late\np99 ms", lambda run: milliseconds(run["callers"]["late_ms"].get("p99"))),
 )
+INSIDE = (
+    Column("threads", lambda run: number(run["process"]["threads"]), ("threads",)),
+    Column("audio jitter\np99 ms", lambda run: milliseconds(run["jitter_ms"].get("p99"))),
+    Column("metronome late\np99 ms", health("metronome", "late_ms", "p99")),
+    Column("loop lag\np99 ms", health("loop", "lag_ms", "p99")),
+    Column("GC pause\nworst ms", health("gc", "pause_ms", "worst")),
+)
+"""What goes on inside the server, as far as it tells."""
 EVERY = (*WHO, *LATENCY, *COST)
 
 
@@ -96,26 +133,40 @@ def marked(column: Column, run: Run) -> bool:
 def show(console: Console, runs: Sequence[Run], notes: Iterable[str] = ()) -> None:
     """Print the table, as wide as `console` allows; then what broke, what is void, and `notes`.
 
-    Where not all columns fit there are two tables; where those do not fit, each run is a list of its figures.
+    Where all columns fit, a small table tells what goes on inside the server. Where they do not there are two tables;
+    where those do not fit, each run is a list of its figures.
     """
     parts: list[RenderableType]
     halves = ((*WHO, *LATENCY), (*WHO, *COST))
     if _fits(console, EVERY, runs):
-        parts = [_table(EVERY, runs)]
+        parts = [_table(EVERY, runs), Text(), Text("inside the server"), _table((*WHO, *INSIDE), runs)]
     elif all(_fits(console, half, runs) for half in halves):
         parts = [_table(halves[0], runs), Text(), _table(halves[1], runs)]
     else:
         parts = [_list(run) for run in runs]
+    if of := caption(runs):
+        console.print(Text(of))
     console.print(Group(*parts))
     for line in (*words(runs), *notes):
         console.print(Text(line))
+
+
+def caption(runs: Sequence[Run]) -> str:
+    """What is unusual about the runs: agent, mix of callers, workers."""
+    found = [
+        *(f"agent {agent}" for agent in dict.fromkeys(run["agent"] for run in runs) if agent != "rehearsal"),
+        *(f"mix {mix}" for mix in dict.fromkeys(run["mix"] for run in runs) if mix != "conversation"),
+        *(f"{workers} workers" for workers in dict.fromkeys(run["workers"] for run in runs) if workers != 1),
+    ]
+    return ", ".join(found)
 
 
 def words(runs: Sequence[Run]) -> list[str]:
     """What broke and what is void, a line each."""
     found = []
     for run in runs:
-        name = f"{run['server']}, {run['lines']} call{'s' * (run['lines'] != 1)}"
+        search = ", search for the knee" if run.get("search") else ""
+        name = f"{run['server']}, {run['lines']} call{'s' * (run['lines'] != 1)}{search}"
         if run["void"]:
             found.append(f"void: {name}: {run['void']}")
         found.extend(f"! {name}: {words}" for words in run["broke"])
@@ -124,15 +175,20 @@ def words(runs: Sequence[Run]) -> list[str]:
 
 def markdown(runs: Sequence[Run]) -> str:
     """The table and the words below it, for README and docs."""
-    rows = [[column.label for column in EVERY], ["---", *["--:"] * (len(EVERY) - 1)]]
-    rows += [[_text(column, run) for column in EVERY] for run in runs]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return "\n\n".join([table, *("\n".join(f"- {line}" for line in found) for found in [words(runs)] if found)])
+    listed = "\n".join(f"- {line}" for line in words(runs))
+    parts = [caption(runs), _rows(EVERY, runs), listed, "Inside the server:", _rows((*WHO, *INSIDE), runs)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _rows(columns: Sequence[Column], runs: Sequence[Run]) -> str:
+    rows = [[column.label for column in columns], ["---", *["--:"] * (len(columns) - 1)]]
+    rows += [[_text(column, run) for column in columns] for run in runs]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _text(column: Column, run: Run) -> str:
     if run["void"] and column not in WHO:
-        return "void" if column is LATENCY[0] else ""
+        return "void" if column in (LATENCY[0], INSIDE[0]) else ""
     return column.cell(run) + " !" * marked(column, run)
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from bench.machine import ROOT
@@ -23,7 +24,8 @@ SIMULATED = {"DEEPGRAM_API_KEY": "bench", "OPENAI_API_KEY": "bench"}
 @dataclass(frozen=True, slots=True)
 class Target:
     """A server under test. `command` makes it listen on the port it is given; `path` is its Twilio media socket,
-    `ready` and `health` are pages. `end_of_turn`, `providers`: seconds of each response that are not its own work.
+    `ready` and `health` are pages, the latter of one of its `workers`. `end_of_turn`, `providers`: seconds of each
+    response that are not its own work.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Target:
     path: str
     ready: str
     health: str | None = None
+    workers: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     end_of_turn: float = 0.3
     providers: float = 0.0
@@ -48,7 +51,9 @@ def rehearsed() -> float:
 def parlance(row: Row, agents: Path | None = None) -> Target:
     """This house, as `row` wants it; `agents` is a file with an agent that the simulators serve."""
     workers = ["--workers", str(row.workers)] if row.workers > 1 else []
-    own = {"PARLANCE_LIMITS__CALLS": str(row.limit), "PARLANCE_LOG__LEVEL": "warning"}
+    # The limit is each worker's.
+    limit = ceil(row.limit / row.workers)
+    own = {"PARLANCE_LIMITS__CALLS": str(limit), "PARLANCE_LOG__LEVEL": "warning"}
     if agents is not None:
         own |= SIMULATED | {"PARLANCE_AGENTS": str(agents)}
     return Target(
@@ -57,6 +62,7 @@ def parlance(row: Row, agents: Path | None = None) -> Target:
         path="/api/v1/media/twilio",
         ready="/ready",
         health="/health",
+        workers=row.workers,
         environment=environment(own),
         # The simulators take as long, by their own settings.
         providers=rehearsed(),

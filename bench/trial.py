@@ -18,7 +18,7 @@ import trio
 
 from bench.machine import ROOT, Cores
 from bench.plan import Row
-from bench.process import Usage, child, last
+from bench.process import Usage, child, last, public
 from bench.server import Failed, Server, serving
 from bench.target import Target, environment
 
@@ -26,16 +26,19 @@ CALLERS = (sys.executable, "-m", "bench.callers")
 SIMULATORS = (sys.executable, "-m", "bench.simulators")
 GRACE = 60.0
 """Seconds beyond ramp and window that the callers have for their greetings, their farewells and their sums."""
+FOREIGN = 0.03
+"""Part of the server's cores that something else may have in the window."""
 LOOK = 1.5
 """Seconds before the end of the window at which the server is asked how it is: after it the calls hang up at once."""
 SIMULATED = 15.0
 """Seconds that the simulators have to start."""
 
 DIST: dict[str, Any] = {"n": 0, "mean": None, "p50": None, "p90": None, "p99": None, "worst": None}
-TIMES = ("response_ms", "own_ms", "clear_ms", "silence_ms", "jitter_ms")
+TIMES = ("response_ms", "own_ms", "clear_ms", "silence_ms", "jitter_ms", "answer_ms")
 CALLS = ("offered", "admitted", "refused", "dropped", "stuck", "half_answered")
 PROCESS = (
-    "cpu", "cpu_per_call", "rss_mb", "idle_rss_mb", "mb_per_call", "threads", "tasks", "tasks_per_call", "ready_s",
+    "cpu", "cpu_per_call", "foreign", "rss_mb", "idle_rss_mb", "mb_per_call", "threads", "tasks", "tasks_per_call",
+    "refused", "ready_s",
 )  # fmt: skip
 TURNS = ("asked", "answered", "failed", "interrupted", "uncleared", "cut_short", "resumed", "coughs")
 
@@ -52,6 +55,8 @@ class Sight:
     end: tuple[float, Usage] | None = None
     threads: int | None = None
     health: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    """What the server said of itself when the callers were gone."""
     void: str | None = None
 
 
@@ -107,12 +112,19 @@ async def _measure(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.watch, nursery.cancel_scope)
         await _offer(row, spec, server, folder, stage, sight)
+        sight.after = await server.emptied(idle_health)
         nursery.cancel_scope.cancel()
     if sight.result is not None:
         record |= {key: value for key, value in sight.result.items() if key != "event"}
         record["void"] = record["callers"].get("void")
     record["health"] = sight.health
-    record["process"] = figures(row, server, idle, idle_health, sight, record["calls"]["admitted"])
+    cost = figures(row, server, idle, idle_health, sight, record["calls"]["admitted"])
+    taken = foreign(sight, stage.cores)
+    record["process"] = cost | {"foreign": taken}
+    # Who shares the core with the callers is disturbed as planned.
+    if not record["void"] and not stage.cores.shared and taken is not None and taken > FOREIGN:
+        many = "s" * (len(stage.cores.server) != 1)
+        record["void"] = f"something else took {taken * 100:.0f} % of the server's core{many}"
 
 
 async def _offer(row: Row, spec: dict[str, Any], server: Server, folder: Path, stage: Stage, sight: Sight) -> None:
@@ -123,11 +135,12 @@ async def _offer(row: Row, spec: dict[str, Any], server: Server, folder: Path, s
             stage.callers,
             cores=stage.cores.others,
             folder=ROOT,
-            environment=environment({}),
+            # Who comes first on a core of their own would come before the server on its.
+            environment=environment({"BENCH_NICE": "0" if stage.cores.shared else "1"}),
             output=file,
             piped=True,
         )
-        async with running as process:
+        async with running as process, trio.open_nursery() as nursery:
             assert process.stdin is not None
             assert process.stdout is not None
             try:
@@ -140,29 +153,52 @@ async def _offer(row: Row, spec: dict[str, Any], server: Server, folder: Path, s
                     try:
                         event = json.loads(line)
                     except ValueError:
-                        sight.void = f"the callers said what is not JSON: {line.decode(errors='replace')}"
+                        sight.void = f"the callers said what is not JSON: {public(line.decode(errors='replace'))}"
+                        nursery.cancel_scope.cancel()
                         return
-                    await _take(event, row, server, stage, sight)
+                    if _take(event, server, stage, sight):
+                        # Beside the reading: the end of the window may not wait for a page.
+                        nursery.start_soon(_look, row, server, sight)
             if await process.wait() and sight.result is None:
                 sight.void = f"the callers failed: {last(output) or 'they did not say why'}"
+            if sight.end is None:
+                nursery.cancel_scope.cancel()
     if waited.cancelled_caught:
         sight.void = f"the callers did not end within {GRACE:g} s of their window"
 
 
-async def _take(said: dict[str, Any], row: Row, server: Server, stage: Stage, sight: Sight) -> None:
+async def _look(row: Row, server: Server, sight: Sight) -> None:
+    """See what the server says of itself when the window is nearly over."""
+    await trio.sleep(max(0.0, row.seconds - LOOK))
+    sight.threads = server.usage().threads
+    sight.health = await server.health()
+
+
+def _take(said: dict[str, Any], server: Server, stage: Stage, sight: Sight) -> bool:
+    """Note an event of the callers'. True: the window has begun."""
     match said:
+        case {"event": "window", "what": "begin"}:
+            used = server.usage()
+            sight.begin = trio.current_time(), used
+            return True
+        case {"event": "window", "what": "end"}:
+            used = server.usage()
+            sight.end = trio.current_time(), used
         case {"event": "progress"}:
             sight.phase, sight.up, sight.late_ms = said["phase"], said["up"], said.get("late_ms")
             stage.seen(sight)
-            late = sight.begin is not None and trio.current_time() > sight.begin[0] + row.seconds - LOOK
-            if late and sight.threads is None:
-                sight.threads, sight.health = server.usage().threads, await server.health()
-        case {"event": "window", "what": "begin"}:
-            sight.begin = trio.current_time(), server.usage()
-        case {"event": "window", "what": "end"}:
-            sight.end = trio.current_time(), server.usage()
         case {"event": "result"}:
             sight.result = said
+    return False
+
+
+def foreign(sight: Sight, cores: Cores) -> float | None:
+    """The part of the server's cores that something else had in the window; None if it cannot be said."""
+    if sight.begin is None or sight.end is None:
+        return None
+    (began, before), (ended, after) = sight.begin, sight.end
+    taken = (after.busy - before.busy) - (after.cpu - before.cpu)
+    return round(max(taken, 0.0) / ((ended - began) * len(cores.server)), 4)
 
 
 def figures(
@@ -175,6 +211,7 @@ def figures(
     if sight.begin is not None and sight.end is not None:
         cpu = (sight.end[1].cpu - sight.begin[1].cpu) / (sight.end[0] - sight.begin[0])
     before, after = (idle_health or {}).get("tasks"), (sight.health or {}).get("tasks")
+    refused = (sight.after or {}).get("refused")
     tasks = (after - before) / calls if isinstance(before, int) and isinstance(after, int) else None
     return {
         "cpu": cpu and round(cpu, 4),
@@ -184,6 +221,7 @@ def figures(
         "mb_per_call": round((server.peak_mb - idle.rss_mb) / calls, 3),
         "threads": sight.threads,
         "tasks": after,
+        "refused": sum(refused.values()) if isinstance(refused, dict) else None,
         "tasks_per_call": None if tasks is None else round(tasks, 2),
         "ready_s": round(server.ready_s, 2),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import heapq
+import random
 import select
 import socket
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from bench.callers.line import Address, Call, State
 from bench.callers.script import PERIOD, Edge, Script
 from bench.callers.spec import Spec
 from bench.measure.record import Record, Run, Said, Span
+from bench.measure.result import is_refused
 
 Tell = Callable[[dict[str, Any]], None]
 """Takes an event for the standard output."""
@@ -31,6 +33,10 @@ STALL = 0.005
 """Seconds a frame must be late before its time counts as a stall of the callers."""
 AT_ONCE = 0.1
 """Seconds in which all calls are dialed when they come at once."""
+AGAIN = (25, 75)
+"""Periods after which somebody who was refused dials again, if all came at once: a second, on average."""
+LAST_CALL = 25
+"""Periods before the end of the run from which nobody dials again: a refusal takes its time, too."""
 GOODBYE = 1.0
 """Seconds that servers have to close after the callers have hung up."""
 
@@ -52,7 +58,7 @@ def dials(spec: Spec, line: int) -> int:
 class Line:
     """A place in the crowd, with its script, its call of the moment, and where the script is."""
 
-    __slots__ = ("at", "call", "due", "edges", "messages", "number", "script")
+    __slots__ = ("at", "call", "due", "edges", "messages", "number", "redial", "script")
 
     def __init__(self, number: int, script: Script) -> None:
         self.number = number
@@ -63,6 +69,8 @@ class Line:
         self.due = self.edges[0][0]
         """The period of the next edge."""
         self.call: Call | None = None
+        self.redial = -1
+        """The period in which to dial again after a refusal; -1: not known."""
 
 
 class Crowd:
@@ -82,6 +90,8 @@ class Crowd:
         self._owed: list[tuple[float, int, Call]] = []
         self._owings = 0
         self._hang_ups = 0
+        self._dice = random.Random(spec.seed)
+        self._last_call = periods(spec.ramp + spec.seconds) - LAST_CALL if spec.arrival == "at once" else 0
         self._stalls: list[Span] = []
         self.late: list[float] = []
 
@@ -114,6 +124,7 @@ class Crowd:
             patience=self._spec.patience,
             end_of_turn=self._spec.budget.end_of_turn,
             providers=self._spec.budget.providers,
+            reply=self._spec.reply,
         )
 
     def _periods(self, began: float, first: int, last: int, phase: str, total: int) -> None:
@@ -134,6 +145,8 @@ class Crowd:
                 if call is not None and call.open:
                     call.send(line.messages[period])
                     late.append(now - due)
+                elif call is not None and period < self._last_call:
+                    self._again(line, call, period, now)
                 if now - due > STALL:
                     self._stalled(due, now)
                 if period == line.due:
@@ -176,7 +189,8 @@ class Crowd:
             elif what is Edge.BEGIN:
                 line.call.begin(now)
             elif what is Edge.END:
-                line.call.end(now, Said(line.script.utterances[number].kind, now, now))
+                said = line.script.utterances[number]
+                line.call.end(now, Said(said.kind, now - (said.last - said.first + 1) * PERIOD, now))
             elif line.call.open:
                 line.call.hang_up(now, abrupt=self._hang_ups % 2 == 1)
                 self._hang_ups += 1
@@ -184,11 +198,24 @@ class Crowd:
     def _dial(self, line: Line, now: float) -> None:
         if line.call is not None and line.call.record.by != "us":
             return  # It is refused, dropped or still on: only who has hung up dials again.
+        self._call(line, Record(line.number, now))
+
+    def _again(self, line: Line, call: Call, period: int, now: float) -> None:
+        """Who is refused dials again, and again."""
+        if call.state is not State.OVER or not is_refused(call.record):
+            return
+        if line.redial < 0:
+            line.redial = period + self._dice.randint(*AGAIN)
+        elif period >= line.redial:
+            line.redial = -1
+            self._call(line, Record(line.number, now, redial=True))
+
+    def _call(self, line: Line, record: Record) -> None:
         sid = f"CA{len(self._calls) + 1:032x}"
-        call = Call(Record(line.number, now), sid, self._spec.agent, self._address, self._poller, self._owes)
+        call = Call(record, sid, self._spec.agent, self._address, self._poller, self._owes)
         self._calls.append(call)
         self._by_number[call.number] = line.call = call
-        call.dial(now, self._request)
+        call.dial(record.dialed, self._request)
 
     def _report(self, phase: str, done: float) -> None:
         up = sum(line.call is not None and line.call.open for line in self._lines)

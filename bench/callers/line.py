@@ -28,6 +28,8 @@ AT_ONCE = 16384
 MOST_UNREAD = 1 << 20
 """Bytes kept for a server that does not read; further frames are lost."""
 LARGEST_HEAD = 16384
+DUE = 2.0
+"""Seconds that a server has to answer a call, where the run ends before it did."""
 _payload = pattern(rb'"payload"\s*:\s*"([^"]*)"').search
 
 Address = tuple[socket.AddressFamily, Any]
@@ -45,6 +47,9 @@ class State(Enum):
     OVER = 4
 
 
+UNANSWERED = (State.DIALING, State.SHAKING)
+
+
 class Call:
     """`address`: family and socket address; `host`, `path`: of the URL; `poller` watches the socket."""
 
@@ -54,6 +59,7 @@ class Call:
         "_begun",
         "_head",
         "_inbox",
+        "_missed",
         "_owes",
         "_poller",
         "_sent",
@@ -91,7 +97,7 @@ class Call:
         self._inbox = wire.Inbox()
         self._head = b""
         self._unsent = bytearray()
-        self._begun: float | None = None
+        self._missed = False
         self._sent = 1
         self._socket = socket.socket(address[0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
@@ -129,14 +135,25 @@ class Call:
             self._poller.modify(self.number, select.EPOLLIN | select.EPOLLOUT)
 
     def begin(self, now: float) -> None:
-        """The frame sent at `now` was the first of an utterance."""
-        self._begun = now - FRAME if self.open else None
+        """The frame that was due at `now` is the first of an utterance."""
+        self._missed = self.state in UNANSWERED
+        if self.open:
+            self.record.talking = now - FRAME
 
     def end(self, now: float, said: Said) -> None:
-        """The frame sent at `now` was the last one. `said` gives the kind. An utterance without beginning is none."""
-        if self.open and self._begun is not None:
-            self.record.said.append(Said(said.kind, self._begun, now))
-        self._begun = None
+        """The frame that was due at `now` is the last one. `said`: what it should have been, as planned.
+
+        Only what had its beginning was said; what began before the server had answered the call is unsaid.
+        """
+        record = self.record
+        if self._missed:
+            record.unsaid.append(said)
+        elif self.open and record.talking is not None:
+            record.said.append(Said(said.kind, record.talking, now))
+            record.talking = None
+        elif self.open:
+            record.partial.append(said)
+        self._missed = False
 
     def echo(self, now: float) -> None:
         """Send back the marks that are due."""
@@ -163,9 +180,9 @@ class Call:
         self.record.ended, self.record.by = now, "us"
 
     def give_up(self, now: float) -> None:
-        """The run is over: whatever state the call is in, its socket is closed."""
+        """The run is over and the socket is closed. A server that had no time to answer is not blamed."""
         if self.state is not State.OVER:
-            self._over(now, "no answer to the handshake" if self.state is not State.OPEN else "")
+            self._over(now, "no answer to the handshake", by_server=now - self.record.dialed > DUE)
 
     # ------------------------------------------------------------------------------- what is heard
 

@@ -44,10 +44,13 @@ class Spec(_Strict):
     budget: Budget = Budget()
     patience: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 3.0
     """After which an unanswered utterance is a failed turn."""
+    reply: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 3.4
+    """Seconds of sound that the agent answers every turn with: what is missing or too much is held against it."""
     waveform: bool = False
     """Whether one call's two tracks are part of the result."""
     arrival: Literal["spread", "at once"] = "spread"
-    """`at once`: all calls are dialed within 100 ms, and the ramp is only the time before the window."""
+    """`at once`: all calls are dialed within 100 ms, and the ramp is only the time before the window. Who is refused
+    dials again about once a second, so that what is too much is offered all the time."""
     hold: Literal["run"] = "run"
     """How long a call lasts: to the end of the run, unless the mix hangs up."""
 

@@ -43,8 +43,16 @@ class Record:
     by: Ended | None = None
     why: str = ""
     """How the server ended it: code and reason of its close frame, or its HTTP status."""
+    redial: bool = False
+    """It was dialed because the one before was refused."""
     said: list[Said] = field(default_factory=list)
     """Only what was said whole, in order."""
+    unsaid: list[Said] = field(default_factory=list)
+    """What was due while the server had not answered the call yet; all of it before what was said."""
+    partial: list[Said] = field(default_factory=list)
+    """What was under way when the call was dialed, so that the server heard only the end of it."""
+    talking: float | None = None
+    """When an utterance began that the call's end cut off."""
     pieces: list[Piece] = field(default_factory=list)
     """In the order of playing."""
     clears: list[float] = field(default_factory=list)
@@ -69,3 +77,5 @@ class Run:
     patience: float = 3.0
     end_of_turn: float = 0.3
     providers: float = 0.31
+    reply: float = 3.4
+    """Seconds of sound that every reply has."""

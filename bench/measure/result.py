@@ -10,41 +10,51 @@ What the figures mean, besides what `turns` says of turns:
   length of audio. Audio that is sent ahead has jitter, too: it says how evenly a server sends, not what is heard.
 - `gaps`: pauses of over 20 ms inside a reply, because the ear's queue was empty: what is heard of a late server.
 - `answered`: turns with an answer, whatever else failed in them; `interrupted`: barge-ins into a sounding reply;
-  `failed` turns may have several faults, of which `uncleared` and `cut_short` are counted.
-- `coughs`: those into a sounding reply; the agent then went on with it (`resumed`) or gave another one in
-  its place (`restarted`: more sound than a reply has), or neither.
-- A call is `admitted` if the server did not end it within 2 s of `start`, else `refused`; `refused_ms`: from `start`,
-  or from dialing where the handshake was refused, to its end. `half_answered`: refused, after some audio.
+  `failed` turns may have several faults, of which `uncleared`, `cut_short`, `overran` and `unsaid` are counted.
+- `unasked_clears`, `unasked_sound`: what the agent did in the window and nobody had asked for.
+- `coughs`: those into a sounding reply whose end was heard; the agent then went on with it (`resumed`) or gave another
+  one in its place (`restarted`: more sound than a reply has, or still sounding at the next turn, for which a held one
+  has ended), or neither.
+- A call is `refused` if the server said so, with HTTP 403, 429 or 503 or, within 2 s of `start`, with the close code
+  1012 or 1013; `half_answered`: it was, after some audio. `admitted`: the server answered it and did not refuse it.
+  `dropped`: the server ended it in any other way, or never answered.
+- `offered` are the calls of the script; `redials` are those of refused callers who try again; the other figures count
+  both. `answer_ms`: from dialing to the handshake's 101, of admitted calls; `refused_ms`: from dialing to the end.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
+from bench.measure import unasked
 from bench.measure.figures import distribution, thinned
 from bench.measure.record import Record, Run
-from bench.measure.turns import Judged, compare, judge
+from bench.measure.turns import Judged, judge
 
 ADMITTED = 2.0
-"""Seconds a call must last to count as admitted."""
+"""Seconds a call must last to count as admitted, whatever the server says when it closes."""
+REFUSALS = re.compile("101[23]( |$)")
+HANDSHAKE = re.compile("HTTP (403|429|503)( |$)")
 LATE = 0.005
 """Seconds: callers later than this in one frame of a hundred say nothing about a server."""
-SPOILED = 0.1
-"""The share of turns in which the callers may have stood still: these are not measured, and the rest speak for them."""
+SPOILED = 0.01
+"""The share of turns in which the callers may have stood still: what they measured there is too long, and as rare as
+what a 99th percentile leaves out."""
 
 
 def is_refused(record: Record) -> bool:
     if record.by != "server" or record.ended is None:
         return False
-    return record.started is None or record.ended - record.started < ADMITTED
+    if record.started is None:
+        return HANDSHAKE.match(record.why) is not None
+    return record.ended - record.started < ADMITTED and REFUSALS.match(record.why) is not None
 
 
 def judged(run: Run) -> list[Judged]:
-    """The admitted calls."""
-    calls = [judge(record, run) for record in run.records if not is_refused(record)]
-    compare(calls)
-    return calls
+    """All calls that were not refused."""
+    return [judge(record, run) for record in run.records if not is_refused(record)]
 
 
 def result(run: Run, calls: list[Judged], waveform: dict[str, Any] | None) -> dict[str, Any]:
@@ -71,12 +81,19 @@ def result(run: Run, calls: list[Judged], waveform: dict[str, Any] | None) -> di
             "interrupted": sum(turn.barge_in for turn in turns),
             "uncleared": sum("uncleared" in turn.faults for turn in turns),
             "cut_short": sum("cut short" in turn.faults for turn in turns),
+            "overran": sum("overran" in turn.faults for turn in turns),
+            "unsaid": sum("unsaid" in turn.faults for turn in turns),
+            "unasked_clears": sum(unasked.clears(call.record, run) for call in calls),
+            "unasked_sound": sum(unasked.sounds(call.record, call.track, run) for call in calls),
             "resumed": sum(cough.went_on and not cough.restarted for cough in coughs),
             "restarted": sum(cough.restarted for cough in coughs),
             "coughs": len(coughs),
         },
         **{name: distribution(values) for name, values in samples.items() if name != "late_ms"},
         "jitter_ms": distribution([value for call in calls for value in call.jitter]),
+        "answer_ms": distribution(
+            [call.record.started - call.record.dialed for call in calls if call.record.started is not None]
+        ),
         "gaps": {"count": len(gaps), "worst_ms": round(max(gaps) * 1000, 3) if gaps else None},
         "samples": {name: thinned(values) for name, values in samples.items()},
         "waveform": waveform,
@@ -107,14 +124,12 @@ def _callers(run: Run, calls: list[Judged]) -> dict[str, Any]:
 
 def _calls(run: Run, calls: list[Judged]) -> dict[str, Any]:
     refused = [record for record in run.records if is_refused(record)]
-    after = [
-        record.ended - (record.dialed if record.started is None else record.started)
-        for record in refused
-        if record.ended is not None
-    ]
+    after = [record.ended - record.dialed for record in refused if record.ended is not None]
+    redials = sum(record.redial for record in run.records)
     return {
-        "offered": len(run.records),
-        "admitted": len(calls),
+        "offered": len(run.records) - redials,
+        "redials": redials,
+        "admitted": sum(call.record.started is not None for call in calls),
         "refused": len(refused),
         "dropped": sum(call.record.by == "server" for call in calls),
         "drops": dict(Counter(call.record.why for call in calls if call.record.by == "server").most_common()),

@@ -59,16 +59,19 @@ def spans(begin: float, sound: bytes) -> list[Span]:
 
 
 class Track:
-    """`spans`: from when to when the agent was audible, in order. `clears` part sounds that a short pause would not."""
+    """`spans`: from when to when the agent was audible; `onsets`: when it began to sound; both in order.
+
+    `clears` part sounds that a short pause would not.
+    """
 
     def __init__(self, pieces: Sequence[Piece], clears: Sequence[float] = ()) -> None:
         self.spans = [span for begin, sound in stretches(pieces) for span in spans(begin, sound)]
         self._ends = [end for _, end in self.spans]
         self._begins = [begin for begin, _ in self.spans]
-        self._onsets = self._begins[:1]
+        self.onsets = self._begins[:1]
         for (_, before), (begin, _) in pairwise(self.spans):
             if begin - before >= PAUSE or any(before - 1e-3 <= clear <= begin for clear in clears):
-                self._onsets.append(begin)
+                self.onsets.append(begin)
 
     def audible(self, first: float, last: float) -> bool:
         """Whether there was any sound between the two times."""
@@ -77,8 +80,8 @@ class Track:
 
     def onset(self, since: float) -> float | None:
         """When the agent next began to sound; one that has sounded already has to pause before it can begin."""
-        at = bisect_left(self._onsets, since)
-        return self._onsets[at] if at < len(self._onsets) else None
+        at = bisect_left(self.onsets, since)
+        return self.onsets[at] if at < len(self.onsets) else None
 
     def silent(self, since: float) -> float:
         """When the sound at `since` ended; `since` itself if there was none."""

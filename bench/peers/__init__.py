@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from parlance.actors.speaker.rehearsal import sound
@@ -54,12 +54,14 @@ def servers(home: Path = HOME) -> dict[str, Peer]:
     """The peers by name, installed or not, with their environments below `home`."""
     # Eleven words are enough for it: parlance and pipecat wait for the next one, to know that the sentence has ended.
     plain = Peer("plain", HERE / "plain.py", home / "plain", providers=0.3)
+    # Messages as long as parlance's, so that their number tells nothing against the others.
+    longer = replace(plain, name="plain-100", options=("--frame", "800"))
     # Its ear's 50 ms pass while the pause after the detector's 200 ms is waited for: they are in `end_of_turn`.
     default = ("--vad", "silero", "--pause", "0.1")
     stock = Peer("pipecat", HERE / "pipecatserver.py", home / "pipecat", default, providers=0.26)
     cheap = ("--vad", "webrtc", "--stop", "0.3", "--pause", "0")
     tuned = Peer("pipecat-tuned", HERE / "pipecatserver.py", home / "pipecat", cheap)
-    return {peer.name: peer for peer in (plain, stock, tuned)}
+    return {peer.name: peer for peer in (plain, longer, stock, tuned)}
 
 
 def spoken_below(folder: Path) -> Path:

@@ -4,9 +4,9 @@
 
 It does what every such server does: WebRTC's detector on each frame, the end of a turn after 300 ms without voice,
 stubs for hearing, thinking and speaking that wait as long as the agent `rehearsal` does, a reply that is spoken
-sentence by sentence in paced frames of 20 ms, and `clear` when the caller cuts in. It has no supervision, deadlines,
-journal or record of what was heard, and it does not resume after a cough. It runs in an environment of its own and
-imports nothing of parlance.
+sentence by sentence in paced frames of 20 ms (`--frame`), and `clear` when the caller cuts in. It has no supervision,
+deadlines, journal or record of what was heard, and it does not resume after a cough. It runs in an environment of its
+own and imports nothing of parlance.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import webrtcvad
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 FRAME = 160
-"""Bytes of µ-law in a message: 20 ms."""
+"""Bytes of µ-law in a message: 20 ms, unless other ones are asked for."""
 EVIDENCE, WINDOW, SILENCE = 3, 5, 15
 """Voiced frames of so many that are speech, and frames without voice that end a turn (300 ms)."""
 QUIET = 200
@@ -93,8 +93,9 @@ async def sentences() -> AsyncIterator[int]:
 class Call:
     """One media stream: hears, answers, and stops when the caller cuts in."""
 
-    def __init__(self, socket: WebSocket, sound: bytes) -> None:
+    def __init__(self, socket: WebSocket, sound: bytes, size: int) -> None:
         self.socket = socket
+        self.size = size
         self.sound = sound
         self.stream = ""
         self.ear = Ear()
@@ -153,10 +154,10 @@ class Call:
     async def play(self, audio: bytes, due: float) -> float:
         """Send `audio`, to be heard from `due` on or at once; when it will have been heard."""
         due = max(due, time.monotonic())
-        for at in range(0, len(audio), FRAME):
+        for at in range(0, len(audio), self.size):
             if (early := due - AHEAD - time.monotonic()) > 0:
                 await asyncio.sleep(early)
-            frame = audio[at : at + FRAME]
+            frame = audio[at : at + self.size]
             self.playing = True
             await self.send(event="media", media={"payload": base64.b64encode(frame).decode()})
             due += len(frame) / 8000
@@ -166,7 +167,7 @@ class Call:
         await self.socket.send_text(json.dumps({"streamSid": self.stream, **message}))
 
 
-def application(sound: bytes) -> FastAPI:
+def application(sound: bytes, size: int) -> FastAPI:
     app = FastAPI()
 
     @app.get("/health")
@@ -176,7 +177,7 @@ def application(sound: bytes) -> FastAPI:
     @app.websocket("/media")
     async def media(socket: WebSocket) -> None:
         await socket.accept()
-        await Call(socket, sound).run()
+        await Call(socket, sound, size).run()
 
     return app
 
@@ -185,8 +186,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A hand-written voice server, to compare with.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--sound", type=Path, required=True, help="µ-law at 8 kHz that every phrase is cut from")
+    parser.add_argument("--frame", type=int, default=FRAME, help="bytes of µ-law in a message")
     options = parser.parse_args()
-    app = application(options.sound.read_bytes())
+    app = application(options.sound.read_bytes(), options.frame)
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", access_log=False)
 
 

@@ -18,7 +18,7 @@ from bench import limits
 from bench.measure.result import LATE
 from bench.report import growth, ridges, tables, verdict, waveform
 from bench.report.growth import Growth
-from bench.report.read import SHAPES, Run, at, figure, finite, flat, names, number, runs, text
+from bench.report.read import SHAPES, Run, at, finite, flat, names, number, runs, text
 from bench.report.ridges import Measure
 
 HERE = Path(__file__).parent
@@ -66,12 +66,12 @@ def page(document: dict[str, Any]) -> str:
         tiles=verdict.tiles(chosen),
         chosen=chosen,
         runs=found,
+        unusual=tables.unusual(found),
         groups=groups,
         columns=columns,
         verdict=verdict.verdict,
         series=names(found),
         shapes=SHAPES,
-        figure=figure,
         latency=latency(found),
         cost=cost(found),
         knee=bends(found, knee),
@@ -161,7 +161,8 @@ def bends(found: Sequence[Run], knee: Any) -> list[Panel]:
         single = alone.number(key, "p99") if alone else None
         if single is None or not beyond:
             return ()
-        return ((single * limits.MORE + limits.PLUS, f"limit beyond {limits.FULL} calls"),)
+        capped = min(single, limits.CAPS.get(key, single))
+        return ((capped * limits.MORE + limits.PLUS, f"limit beyond {limits.FULL} calls"),)
 
     return _growths(
         found,

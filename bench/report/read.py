@@ -41,7 +41,17 @@ class Run:
 
     @property
     def title(self) -> str:
-        return f"{self.name}, {calls(self.calls)}{self.burst}"
+        return f"{self.name}, {calls(self.calls)}{self.burst}{', search for the knee' if self.search else ''}"
+
+    @property
+    def search(self) -> bool:
+        """Was it a try of the search for the knee, which looks at fewer limits?"""
+        return isinstance(self.data.get("search"), dict)
+
+    @property
+    def whole(self) -> bool:
+        """Did it hold every limit that there is?"""
+        return not self.void and not self.broke and not (self.search and at(self.data, "search", "broken"))
 
     @property
     def burst(self) -> str:

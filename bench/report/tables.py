@@ -8,16 +8,25 @@ from dataclasses import dataclass
 from bench.report.read import MISSING, Run, at, figure, flat, number, text
 
 Value = Callable[[Run], float | None]
+ENOUGH = 100
+"""Values from which a p99 is more than the worst of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`group` and `name`: the two lines of its head. `marks`: how words begin for a limit that its figure breaks."""
+    """`group` and `name`: the two lines of its head. `marks`: how words begin for a limit that its figure breaks.
+    `count`: of a p99, how many values it is of."""
 
     group: str
     name: str
     of: Value
     marks: tuple[str, ...] = ()
+    count: Value | None = None
+
+    def shown(self, run: Run) -> str:
+        """The cell; beside a p99 of few values, how many they were."""
+        shown, count = figure(self.of(run)), self.count(run) if self.count else None
+        return f"{shown} (n {figure(count)})" if count and count < ENOUGH else shown
 
     def broken(self, run: Run) -> bool:
         return bool(self.marks) and any(words.startswith(self.marks) for words in run.broke)
@@ -38,14 +47,18 @@ def _at(*path: str) -> Value:
 
 COLUMNS = (
     Column("Turns", "asked", _at("turns", "asked")),
-    Column("Turns", "failed", _at("turns", "failed"), ("failed turns", "no turn", "replies cut short")),
+    Column("Turns", "failed", _at("turns", "failed"), ("failed turns", "no turn", "replies", "utterances")),
     Column("Response, ms", "p50", _at("response_ms", "p50")),
-    Column("Response, ms", "p99", _at("response_ms", "p99"), ("response",)),
+    Column("Response, ms", "p99", _at("response_ms", "p99"), ("response",), _at("response_ms", "n")),
     Column("Own share, ms", "p50", _at("own_ms", "p50"), ("own share p50",)),
-    Column("Own share, ms", "p99", _at("own_ms", "p99"), ("own share p99",)),
+    Column("Own share, ms", "p99", _at("own_ms", "p99"), ("own share p99",), _at("own_ms", "n")),
     Column("Onset to clear, ms", "p50", _at("clear_ms", "p50"), ("onset to clear p50",)),
-    Column("Onset to clear, ms", "p99", _at("clear_ms", "p99"), ("onset to clear p99", "barge-ins without")),
-    Column("Silence, ms", "p50", _at("silence_ms", "p50")),
+    Column(
+        *("Onset to clear, ms", "p99", _at("clear_ms", "p99")),
+        ("onset to clear p99", "barge-ins", "clears without"),
+        _at("clear_ms", "n"),
+    ),
+    Column("Silence, ms", "p50", _at("silence_ms", "p50"), ("onset to silence",)),
     Column("Gaps", "over 20 ms", _at("gaps", "count"), ("gaps",)),
     Column("CPU, cores", "total", _at("process", "cpu"), ("CPU",)),
     Column("CPU, cores", "a call", _at("process", "cpu_per_call")),
@@ -66,6 +79,16 @@ def columns(runs: Sequence[Run]) -> tuple[list[tuple[str, int]], list[Column]]:
         else:
             groups.append((column.group, 1))
     return groups, shown
+
+
+def unusual(runs: Sequence[Run]) -> str:
+    """Agent, mix of callers and workers, where they are not the usual ones."""
+    usual = (("agent", "rehearsal", "agent {}"), ("mix", "conversation", "mix {}"), ("workers", "1", "{} workers"))
+    found = []
+    for key, common, words in usual:
+        every = dict.fromkeys(text(at(run.data, key)) for run in runs)
+        found += [words.format(value) for value in every if value not in ("", common)]
+    return ", ".join(found)
 
 
 def distributions(runs: Sequence[Run]) -> Table:

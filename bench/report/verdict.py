@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import limits
+from bench.report import tables
 from bench.report.read import Run, at, calls, figure, number, text
 
 
@@ -29,14 +30,17 @@ class Finding:
 
 def headline(runs: Sequence[Run]) -> str:
     """One sentence for the first server: parlance, if it ran. An overload is judged beside it, not in it."""
-    own = [run for run in first(runs) if not run.burst] or first(runs)
+    planned = [run for run in first(runs) if not run.search] or first(runs)
+    own = [run for run in planned if not run.burst] or planned
     if not own:
         return "No run was made."
     judged = [run for run in own if not run.void]
     if not judged:
         return f"No verdict: {'the only run is' if len(own) == 1 else f'all {len(own)} runs are'} void."
-    held, broke = [run for run in judged if not run.broke], [run for run in judged if run.broke]
+    held, broke = [run for run in judged if run.whole], [run for run in judged if run.broke]
     server = own[0].name
+    if not held and not broke:
+        return f"{server} was only searched for the knee."
     if not broke:
         return f"{server} held every limit with {upto(held, judged)} at once."
     worst = broke[0]
@@ -62,7 +66,7 @@ def first(runs: Sequence[Run]) -> list[Run]:
 def best(runs: Sequence[Run]) -> Run | None:
     """The largest run of the first server that held; if none did, its largest that can be judged."""
     judged = [run for run in first(runs) if not run.void]
-    return max(judged, key=lambda run: (not run.broke, not run.burst, run.calls), default=None)
+    return max(judged, key=lambda run: (run.whole, not run.search, not run.burst, run.calls), default=None)
 
 
 def tiles(run: Run | None) -> list[Tile]:
@@ -82,7 +86,9 @@ def tiles(run: Run | None) -> list[Tile]:
     ):
         middle, late = run.number(key, "p50"), run.number(key, "p99")
         if middle is not None:
-            found.append(Tile(figure(middle), "ms", f"{says}, median; p99 {figure(late)} ms"))
+            count = run.number(key, "n")
+            few = f" of {figure(count)} values" if count and count < tables.ENOUGH else ""
+            found.append(Tile(figure(middle), "ms", f"{says}, median; p99 {figure(late)} ms{few}"))
     memory = run.number("process", "mb_per_call")
     if memory is not None and run.calls >= limits.MANY:
         found.append(Tile(figure(memory), "MB", "memory a call"))
@@ -94,11 +100,12 @@ def findings(runs: Sequence[Run], knee: Any) -> list[Finding]:
     found = []
     for series in sorted({run.series for run in runs}):
         own = [run for run in runs if run.series == series]
-        held = [run for run in own if not run.void and not run.broke]
+        held = [run for run in own if run.whole and not run.search]
+        found += [Finding("knee", f"{run.title}: {_searched(run)}") for run in own if run.search and not run.void]
         if usual := [run for run in held if not run.burst]:
             found.append(Finding("held", f"{own[0].name}: {_sizes(usual)}"))
         found += [Finding("held", f"{run.title}{_taken(run)}") for run in held if run.burst]
-        found += [Finding("broke", f"{run.title}: {'; '.join(run.broke)}") for run in own if run.broke and not run.void]
+        found += [Finding("broke", f"{run.title}: {'; '.join(run.broke)}") for run in own if _broke(run)]
         found += [Finding("void", f"{run.title}: {run.void}") for run in own if run.void]
     size = number(knee, "calls")
     if size is not None:
@@ -115,7 +122,20 @@ def verdict(run: Run) -> Finding:
         return Finding("void", run.void)
     if run.broke:
         return Finding("broke", "; ".join(run.broke))
-    return Finding("held", "")
+    if run.whole:
+        return Finding("held", "")
+    beside = at(run.data, "search", "broken")
+    words = "; ".join(map(text, beside)) if isinstance(beside, list) else text(beside)
+    return Finding("knee", f"held what the search asks, not: {words}")
+
+
+def _broke(run: Run) -> bool:
+    return bool(run.broke) and not run.void and not run.search
+
+
+def _searched(run: Run) -> str:
+    said = verdict(run)
+    return f"broke {said.text}" if said.kind == "broke" else said.text or "held every limit"
 
 
 def _taken(run: Run) -> str:

@@ -26,7 +26,10 @@ class Pages(BaseHTTPRequestHandler):
             os._exit(3)
         if self.path == "/health":
             calls += 1
-        body = json.dumps({"tasks": 10 * calls, "metronome": {"late_ms": {"p99": 0.4}}}).encode()
+        # Busy when it is asked for the second time, near the window's end; then calls are gone, unless they stay.
+        busy = calls == 2 or (mode == "full" and calls > 2)
+        found = {"calls": 3 * busy, "tasks": 10 + 10 * busy, "refused": {"full": calls}, "workers": [3 * busy, None]}
+        body = json.dumps(found | {"metronome": {"late_ms": {"p99": 0.4}}}).encode()
         self.send_response(503 if mode == "shut" and self.path == "/ready" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -42,7 +45,7 @@ server.serve_forever()
 """
 
 CALLERS = """
-import json, sys, time, urllib.request
+import json, os, sys, time, urllib.request
 result, mode = json.loads(sys.argv[1]), sys.argv[2]
 spec = json.loads(sys.stdin.readline())
 say = lambda **said: print(json.dumps(said), flush=True)
@@ -63,6 +66,7 @@ if mode == "hang":
     time.sleep(60)
 time.sleep(0.2)
 say(event="window", what="end")
+spec["nice"] = os.environ["BENCH_NICE"]
 say(event="result", spec=spec, **result)
 """
 
@@ -88,6 +92,8 @@ def record(calls: int = 100, /, *, limit: int | None = None, **changed: Any) -> 
     run["process"] = {
         "cpu": 0.003 * calls,
         "cpu_per_call": 0.003,
+        "foreign": 0.0,
+        "refused": 0,
         "rss_mb": 70.0,
         "idle_rss_mb": 50.0,
         "mb_per_call": 0.2,

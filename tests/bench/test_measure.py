@@ -4,73 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-import numpy as np
 import pytest
+from records import REPLY, SILENCE, TONE, answered, barge_in, call, concluded, play, run, sound, turn
 
-from bench.callers.ear import Ear, samples
+from bench.callers.ear import samples
 from bench.measure.figures import distribution, thinned
-from bench.measure.record import Record, Run, Said
-from bench.measure.result import judged, result
+from bench.measure.record import Said
+from bench.measure.result import judged
 from bench.measure.track import Track
 from bench.measure.wave import wave
-from parlance.codecs import mulaw, pcm
-
-REPLY = 3.4
-TONE = mulaw.encode(pcm.rounded(3000 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)))
-SILENCE = b"\xff" * 8000
-
-
-def sound(seconds: float, source: bytes = TONE) -> bytes:
-    count = round(seconds * 8000)
-    return (source * (count // len(source) + 1))[:count]
-
-
-def play(ear: Ear, at: float, seconds: float, source: bytes = TONE) -> None:
-    """`seconds` of audio in messages of 60 ms, each arriving when it is due."""
-    whole = sound(seconds, source)
-    for number, first in enumerate(range(0, len(whole), 480)):
-        ear.media(at + number * 0.06, b64encode(whole[first : first + 480]))
-
-
-def call(*said: Said) -> tuple[Record, Ear]:
-    record = Record(0, dialed=0.0, started=0.01, said=list(said))
-    return record, Ear(record)
-
-
-def run(*records: Record, end: float = 60.0, late: float = 0.0005, **more: object) -> Run:
-    return Run(list(records), 0.0, end, [late] * 1000, 0.1, 0, **more)  # type: ignore[arg-type]
-
-
-def concluded(*records: Record, **more: object) -> dict[str, dict[str, float]]:
-    of = run(*records, **more)
-    return result(of, judged(of), None)
-
-
-def turn(begin: float) -> Said:
-    return Said("turn", begin, begin + 1.5)
-
-
-def answered(calls: int = 1, reply: float = REPLY) -> list[Record]:
-    """Calls with one turn each that ends at 2.5 s and is answered at 3.1 s."""
-    records = []
-    for _ in range(calls):
-        record, ear = call(turn(1.0))
-        play(ear, 3.1, reply)
-        records.append(record)
-    return records
-
-
-def barge_in(clear: float | None) -> Record:
-    """A turn, a reply from 3.1 s on, a barge-in at 4.7 s, its `clear` after `clear` seconds, and the reply to it."""
-    record, ear = call(turn(1.0), Said("barge-in", 4.7, 6.0))
-    play(ear, 3.1, 1.62)
-    if clear is None:
-        play(ear, 3.1 + 1.62, REPLY - 1.62)
-    else:
-        play(ear, 3.1 + 1.62, 0.18)
-        ear.clear(4.7 + clear)
-        play(ear, 6.6, REPLY)
-    return record
 
 
 def test_an_answered_turn_and_its_own_share() -> None:
@@ -128,12 +70,36 @@ def test_a_gap_is_found() -> None:
     assert found["turns"]["failed"] == 0
 
 
-@pytest.mark.parametrize("pause", [0.019, 1.6])
-def test_a_short_pause_and_the_end_of_a_reply_are_no_gaps(pause: float) -> None:
+@pytest.mark.parametrize(("heard", "pause"), [(1.2, 0.019), (0.92 * REPLY, 1.6)])
+def test_a_short_pause_and_the_end_of_a_reply_are_no_gaps(heard: float, pause: float) -> None:
+    record, ear = call(turn(1.0))
+    play(ear, 3.1, heard)
+    play(ear, 3.1 + heard + pause, REPLY - heard)
+    assert concluded(record)["gaps"]["count"] == 0
+
+
+def test_a_freeze_in_mid_reply_is_a_gap_however_long() -> None:
     record, ear = call(turn(1.0))
     play(ear, 3.1, 1.2)
-    play(ear, 4.3 + pause, REPLY - 1.2)
-    assert concluded(record)["gaps"]["count"] == 0
+    play(ear, 4.3 + 4.0, REPLY - 1.2)
+    assert concluded(record)["gaps"] == {"count": 1, "worst_ms": pytest.approx(4000, abs=0.01)}
+
+
+def test_a_reply_that_sounds_on_into_the_next_utterance_has_overrun() -> None:
+    record, ear = call(turn(1.0), turn(8.0))
+    play(ear, 3.1, 1.2)
+    play(ear, 6.0, REPLY - 1.2)
+    play(ear, 10.1, REPLY)
+    found = concluded(record)
+    assert found["turns"] | {"asked": 2, "answered": 2, "failed": 1, "overran": 1} == found["turns"]
+    assert found["gaps"]["count"] == 1
+    assert concluded(barge_in(0.075))["turns"]["overran"] == 0, "that is what a barge-in is for"
+
+
+def test_a_reply_with_too_much_sound_has_overrun() -> None:
+    assert concluded(*answered(3, reply=1.25 * REPLY))["turns"]["overran"] == 0
+    found = concluded(*answered(3, reply=1.35 * REPLY))["turns"]
+    assert found | {"overran": 3, "failed": 3, "answered": 3} == found
 
 
 def test_a_pause_while_the_callers_were_not_awake_is_no_gap_and_a_figure_of_then_is_not_taken() -> None:
@@ -143,7 +109,18 @@ def test_a_pause_while_the_callers_were_not_awake_is_no_gap_and_a_figure_of_then
     assert concluded(record, stalls=[(4.31, 4.345)])["gaps"]["count"] == 0
     assert concluded(record, stalls=[(4.34, 4.345)])["gaps"] == {"count": 1, "worst_ms": pytest.approx(40, abs=0.01)}
     found = concluded(record, stalls=[(3.05, 3.099)])
-    assert (found["response_ms"]["n"], found["turns"]["answered"], found["callers"]["spoiled"]) == (0, 1, 1)
+    assert (found["turns"]["answered"], found["callers"]["spoiled"]) == (1, 1)
+    assert found["response_ms"]["worst"] == pytest.approx(600, abs=0.01), "it is no more than that"
+
+
+def test_callers_that_stood_still_in_more_than_one_turn_of_a_hundred_make_the_run_void() -> None:
+    stalls = [(3.05, 3.099)]
+    spoiled, *others = answered(100)
+    for record in others:
+        record.pieces = [(begin + 1.0, arrived + 1.0, count, sound) for begin, arrived, count, sound in record.pieces]
+    assert concluded(spoiled, *others, stalls=stalls)["callers"]["void"] is None
+    found = concluded(spoiled, *others[:98], stalls=stalls)["callers"]
+    assert found["void"] == "callers stood still in 1 of 99 turns"
 
 
 def test_a_barge_in_is_measured_from_its_onset() -> None:
@@ -175,8 +152,9 @@ def test_a_reply_cut_short_is_found() -> None:
     found = concluded(*answered(5), *answered(1, reply=2.6))
     assert found["turns"] | {"failed": 1, "cut_short": 1, "answered": 6} == found["turns"]
     assert concluded(*answered(5), *answered(1, reply=2.8))["turns"]["cut_short"] == 0
-    assert concluded(*answered(6, reply=1.0))["turns"]["cut_short"] == 0, "usual is what replies in this run last"
-    assert concluded(*answered(4, reply=1.0))["turns"]["cut_short"] == 4, "too few to say what is usual"
+    assert concluded(*answered(6, reply=1.0))["turns"]["cut_short"] == 6, "that all are short is no excuse"
+    of_one_second = concluded(*answered(6, reply=1.0), reply=1.0)["turns"]
+    assert (of_one_second["cut_short"], of_one_second["overran"]) == (0, 0)
 
 
 def test_a_reply_whose_end_was_not_observed_is_not_cut_short() -> None:
@@ -188,40 +166,38 @@ def test_a_reply_whose_end_was_not_observed_is_not_cut_short() -> None:
     assert concluded(record, end=6.0)["turns"]["cut_short"] == 1
 
 
-def coughed(*parts: tuple[float, float]) -> dict[str, float]:
-    record, ear = call(turn(-4.0), turn(1.0), Said("cough", 4.3, 4.54))
+def coughed(*parts: tuple[float, float], after: float = 20.0, end: float = 60.0) -> dict[str, float]:
+    record, ear = call(turn(-4.0), turn(1.0), Said("cough", 4.3, 4.54), turn(after))
     play(ear, -1.9, 2.0)
     play(ear, 3.1, 1.26)
     ear.clear(4.37)
     for at, seconds in parts:
         play(ear, at, seconds)
-    found = concluded(record, *answered(5))
+    if after > end:
+        record.said.pop()
+    found = concluded(record, *answered(5), end=end)
     assert found["gaps"]["count"] == 0, "to be held is no gap"
     return found["turns"]
 
 
 def test_a_reply_that_goes_on_after_a_cough_is_told_from_another_one_and_from_none() -> None:
     names = ("coughs", "resumed", "restarted", "cut_short")
+    assert [coughed((5.0, REPLY), after=8.0)[name] for name in names] == [1, 0, 1, 0]
+    assert [coughed((5.0, REPLY - 1.27), after=8.0)[name] for name in names] == [1, 1, 0, 0]
+    assert coughed((5.0, REPLY), after=8.0)["overran"] == 0, "it is another one"
+    assert coughed((5.0, REPLY), after=20.0, end=8.0)["coughs"] == 0, "its end was not heard"
     assert [coughed((5.0, REPLY - 1.27))[name] for name in names] == [1, 1, 0, 0]
     assert [coughed((5.0, REPLY))[name] for name in names] == [1, 0, 1, 0]
     assert [coughed()[name] for name in names] == [1, 0, 0, 1]
 
 
-def test_refused_dropped_and_half_answered_calls() -> None:
-    soon = Record(0, 0.0, 0.1, 0.15, "server", "1013 all lines are taken")
-    shut = Record(1, 0.0, None, 0.02, "server", "HTTP 503 Service Unavailable")
-    half, ear = call()
-    play(ear, 0.2, 0.5)
-    half.ended, half.by, half.why = 1.9, "server", "1013 all lines are taken"
-    dropped, _ = call()
-    dropped.ended, dropped.by, dropped.why = 2.2, "server", "1011 internal error"
-    ours, _ = call()
-    ours.ended, ours.by = 0.5, "us"
-    calls = concluded(soon, shut, half, dropped, ours)["calls"]
-    assert calls | {"offered": 5, "admitted": 2, "refused": 3, "dropped": 1, "half_answered": 1, "stuck": 0} == calls
-    assert calls["drops"] == {"1011 internal error": 1}
-    assert calls["refusals"] == {"1013 all lines are taken": 2, "HTTP 503 Service Unavailable": 1}
-    assert calls["refused_ms"] | {"n": 3, "p50": 50.0, "worst": 1890.0} == calls["refused_ms"]
+def test_a_turn_that_was_due_before_the_server_had_answered_is_unsaid_and_failed() -> None:
+    record, ear = call(turn(8.0))
+    record.unsaid = [turn(-3.0), turn(1.0), Said("cough", 4.3, 4.54)]
+    play(ear, 10.1, REPLY)
+    found = concluded(record)["turns"]
+    assert found | {"asked": 2, "failed": 1, "unsaid": 1, "answered": 1} == found
+    assert concluded(record, end=5.0)["turns"]["unsaid"] == 0, "there was no time to answer it"
 
 
 def test_callers_that_were_late_make_the_run_void() -> None:

@@ -79,6 +79,15 @@ def test_a_damaged_sound_is_written_again(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_one_of_them_sends_messages_as_long_as_parlances(tmp_path: Path):
+    known = installed(tmp_path, "plain")
+    command, usual = known["plain-100"].command(8080), known["plain"].command(8080)
+    assert command is not None
+    assert usual is not None
+    assert command[command.index("--frame") + 1] == str(FRAME * 5)
+    assert "--frame" not in usual
+
+
 @pytest.mark.parametrize("script", sorted({peer.script for peer in peers.servers().values()}))
 def test_the_scripts_are_python_and_need_nothing_of_parlance(script: Path, tmp_path: Path):
     py_compile.compile(str(script), cfile=str(tmp_path / "compiled"), doraise=True)
@@ -94,10 +103,10 @@ def test_what_an_environment_is_made_of_is_pinned_and_has_no_address(name: str):
     assert not any("://" in line or line.startswith("-") for line in lines)
 
 
-@pytest.fixture
-def plain() -> peers.Peer:
+@pytest.fixture(params=["plain", "plain-100"])
+def plain(request: pytest.FixtureRequest) -> peers.Peer:
     """The peer itself, where it is installed."""
-    peer = peers.servers()["plain"]
+    peer = peers.servers()[request.param]
     if peer.command(0) is None:
         pytest.skip(f"the peer is not installed ({peer.how})")
     return peer

@@ -112,6 +112,35 @@ def test_an_overload_is_not_counted_as_calls_that_were_held() -> None:
     assert "parlance, 150 calls at once: 100 taken, 50 refused" in read(text).text
 
 
+def test_tries_of_the_search_are_called_that_and_are_no_verdict() -> None:
+    held = run(calls=200, search={"broken": []})
+    costly = run(calls=300, search={"broken": ["ready after 1.8 s, limit 1.5 s"]})
+    bad = run(calls=400, broke=[FAILED], search={"broken": [FAILED]})
+    knee = {"calls": 300, "broke": FAILED, "tried": [200, 300, 400]}
+    text = page(document(run(calls=1), held, costly, bad, knee=knee))
+    assert headline(text) == "parlance held every limit with 1 call at once."
+    said = read(text).text
+    assert "parlance, 200 calls, search for the knee: held every limit" in said
+    beside = "held what the search asks, not: ready after 1.8 s, limit 1.5 s"
+    assert f"parlance, 300 calls, search for the knee: {beside}" in said
+    assert f"parlance, 400 calls, search for the knee: broke {FAILED}" in said
+    assert "parlance: 1 call" in said.split("\n")
+    assert headline(page(document(costly))) == "parlance was only searched for the knee."
+
+
+def test_a_p99_of_few_values_says_how_many_they_are() -> None:
+    clear = {"n": 4, "mean": 60, "p50": 61, "p90": 62, "p99": 63, "worst": 64}
+    assert "63 (n 4)" in read(page(document(run(clear_ms=clear)))).text
+    assert "63 (n" not in read(page(document(run(clear_ms={**clear, "n": 100})))).text
+
+
+def test_what_is_unusual_about_all_runs_is_in_the_caption() -> None:
+    odd = {"agent": "simulated", "mix": "rough", "workers": 2}
+    text = page(document(run(calls=1, **odd), run(calls=10, **odd)))
+    assert "<caption>All runs: agent simulated, mix rough, 2 workers</caption>" in text
+    assert "<caption>All runs</caption>" in page(document(run()))
+
+
 def test_every_part_is_there() -> None:
     text = page(whole())
     said = read(text).text

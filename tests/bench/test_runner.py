@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,19 @@ def test_an_overload_offers_half_as_many_calls_again_at_once() -> None:
 def test_a_search_for_the_knee_has_a_single_call_to_hold_it_against() -> None:
     assert [row.calls for row in Options(find_knee=True).rows()] == [1]
     assert [row.calls for row in Options(find_knee=True, calls=(100,)).rows()] == [1, 100]
+    assert Options(find_knee=True).knee(300).seconds == 30
+    assert Options(find_knee=True, seconds=60).knee(300).seconds == 60
+
+
+def test_more_than_100_calls_have_a_single_call_with_enough_turns_to_be_held_against() -> None:
+    rows = Options(calls=(300,), seconds=20, peers=("plain",)).rows()
+    assert [(row.server, row.calls, row.seconds) for row in rows] == [
+        *(("parlance", 1, 100), ("plain", 1, 100)),
+        *(("parlance", 300, 20), ("plain", 300, 20)),
+    ]
+    assert [row.calls for row in Options(calls=(10,), overload=100).rows()] == [1, 10, 150]
+    assert [(row.calls, row.seconds) for row in Options(calls=(1, 100), seconds=20).rows()] == [(1, 20), (100, 20)]
+    assert Options(calls=(300,), quick=True).rows()[0].seconds < 100
 
 
 @pytest.mark.parametrize("text", ["0", "abc", "", "1,,2", "1001", "-3", "1.5"])
@@ -72,6 +86,19 @@ def test_the_command_in_the_document_says_nothing_of_where_files_went() -> None:
     assert machine.command(given) == "python -m bench --calls 1,10 --quick"
 
 
+def test_versions_of_a_peer_are_those_of_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = peers.servers(tmp_path)
+    monkeypatch.setattr(peers, "servers", lambda: servers)
+    assert machine.peers({"plain"}) == {}
+    python = tmp_path / "plain" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    assert machine.peers({"parlance"}) == {}
+    found = machine.peers({"plain", "parlance"})
+    assert found["plain"]["python"] == machine.machine()["python"]
+    assert list(found) == ["plain"]
+
+
 def test_a_folder_without_git_has_no_commit(tmp_path: Path) -> None:
     assert machine.commit(tmp_path) is None
 
@@ -80,7 +107,9 @@ def test_a_server_has_none_of_the_settings_of_its_surroundings(monkeypatch: pyte
     monkeypatch.setenv("PARLANCE_PORT", "1")
     assert "PARLANCE_PORT" not in environment({})
     target = parlance(row(40, workers=2))
-    assert target.environment["PARLANCE_LIMITS__CALLS"] == "50"
+    # 50 together.
+    assert target.environment["PARLANCE_LIMITS__CALLS"] == "25"
+    assert parlance(replace(row(1), limit=101, workers=2)).environment["PARLANCE_LIMITS__CALLS"] == "51"
     assert target.command(7)[-4:] == ["--port", "7", "--workers", "2"]
 
 
@@ -111,12 +140,24 @@ async def test_each_run_is_judged_and_a_peer_does_not_decide(monkeypatch: pytest
 async def test_the_knee_is_searched_with_runs_that_do_not_fail_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = {"clear_ms": dist(61, 400)}
     answers = [record(1), record(100), record(200, **bad), record(200, **bad), record(150)]
-    answers += [record(175, **bad), record(175, **bad)]
+    answers += [record(175, **bad), record(175, **bad), record(150, process={"ready_s": 1.8})]
     done = await carry(Options(find_knee=True), answers, monkeypatch)
     assert done.knee is not None
-    assert (done.knee.calls, done.knee.tried) == (150, (100, 200, 200, 150, 175, 175))
+    assert (done.knee.calls, done.knee.tried) == (150, (100, 200, 200, 150, 175, 175, 150))
     assert done.knee.broke == "with 175 calls: onset to clear p99 400 ms, limit 142 ms (one call: 90 ms)"
-    assert (len(done.runs), done.failed) == (7, False)
+    assert (len(done.runs), done.failed) == (8, False)
+    # The search does not ask for all that a run must hold.
+    last = done.runs[-1]
+    assert (last["broke"], last["search"]) == ([], {"broken": ["ready after 1.8 s, limit 1.5 s"]})
+    assert "search" not in done.runs[0]
+
+
+async def test_more_than_100_calls_without_a_single_call_that_counts_fail_the_bench(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = await carry(Options(calls=(300,)), [record(1, void="late"), record(300)], monkeypatch)
+    assert [run["broke"] for run in done.runs] == [[], ["not judged: no single call to compare with"]]
+    assert done.failed
 
 
 # ------------------------------------------------------------------------------------------------ output
@@ -134,11 +175,37 @@ def test_the_table_fits_any_terminal_and_loses_nothing(width: int) -> None:
     assert "2 !" in text
     assert "0.300" in text
     assert "! parlance, 100 calls: gaps 2, worst 84 ms, limit 0" in text
+    assert ("inside the server" in text) == (width == 200)
+
+
+def test_the_table_says_what_is_unusual_what_is_few_and_what_was_a_search() -> None:
+    usual, odd = record(1), record(10, agent="simulated", mix="rough", workers=2, clear_ms=dist(61, 90, 4))
+    odd["search"] = {"broken": []}
+    assert table.caption([usual]) == ""
+    assert table.caption([usual, odd]) == "agent simulated, mix rough, 2 workers"
+    said = table.markdown([usual, odd])
+    assert said.startswith("agent simulated, mix rough, 2 workers\n\n| server |")
+    assert "| 61/90 |" in said
+    assert "| 61/90 n=4 |" in said
+    assert "| parlance | 10 (knee) |" in said
+
+
+def test_a_second_table_tells_what_goes_on_inside_the_server() -> None:
+    told = {
+        "metronome": {"late_ms": {"p99": 1.24}},
+        "loop": {"lag_ms": {"p99": 0.32}},
+        "gc": {"pause_ms": {"worst": 5.56}},
+    }
+    run = record(100, health=told, jitter_ms=dist(0.4, 95))
+    inside = table.markdown([run, record(10)]).partition("Inside the server:\n\n")[2].splitlines()
+    heads = "threads | audio jitter p99 ms | metronome late p99 ms | loop lag p99 ms | GC pause worst ms"
+    assert inside[0] == f"| server | calls | {heads} |"
+    assert inside[2:] == ["| parlance | 100 | 2 | 95 | 1.2 | 0.3 | 5.6 |", "| parlance | 10 | 2 | - | - | - | - |"]
 
 
 def test_markdown_has_a_row_for_each_run_and_the_words_below() -> None:
     runs = [record(1), record(10, void="callers were late", broke=[])]
-    rows = table.markdown(runs).splitlines()
+    rows = table.markdown(runs).partition("\n\nInside")[0].splitlines()
     assert [len(row.split("|")) for row in rows[:4]] == [len(table.EVERY) + 2] * 4
     assert rows[2].startswith("| parlance | 1 | 7/0 | 530/545 | 5.0/20 | 61/90 | 60 | 0 | 0.003 |")
     assert rows[3].startswith("| parlance | 10 | void |  |")

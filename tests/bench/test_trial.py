@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ def choose(tmp_path: Path) -> Choose:
     return of
 
 
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows as short as these tell nothing of neighbors: a tick of the system's clock is 5 % of them."""
+    monkeypatch.setattr(trial, "FOREIGN", float("inf"))
+
+
 @pytest.fixture
 def callers(tmp_path: Path) -> Callable[..., list[str]]:
     """The fake callers in a mode of theirs, with a result to give."""
@@ -64,9 +71,11 @@ async def test_a_run_brings_together_what_callers_system_and_server_say(choose: 
     assert 0 <= figures["cpu"] < 1.5
     assert 5 < figures["idle_rss_mb"] <= figures["rss_mb"] < 200
     assert figures["threads"] >= 1
-    # 10 when idle, 20 at the end of the window: of a server that counts how often it was asked.
+    # 10 when idle, 20 at the end of the window; when all is over it was asked for the third time.
     assert (figures["tasks"], figures["tasks_per_call"]) == (20, 1.0)
     assert 0 < figures["ready_s"] < 10
+    assert figures["refused"] == 3
+    assert found["spec"]["nice"] == ("0" if CORES.shared else "1")
     assert found["health"]["metronome"]["late_ms"]["p99"] == 0.4
     assert found["spec"]["calls"] == 10
     assert found["spec"]["budget"] == {"end_of_turn": 0.3, "providers": 0.0}
@@ -95,7 +104,74 @@ async def test_a_server_that_dies_is_a_finding_with_its_last_words(choose: Choos
 
 async def test_a_server_that_does_not_start_says_why(choose: Choose, callers: Any) -> None:
     found = await trial.run(row(), choose("broken"), Stage(CORES, callers=callers(), settle=0))
-    assert found["broke"] == ["ended before it was ready, exit code 1\nthe settings are wrong"]
+    assert found["broke"] == ["ended before it was ready, exit code 1: the settings are wrong"]
+
+
+async def test_a_server_that_keeps_calls_and_tasks_is_a_finding(
+    choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "EMPTY", 0.3)
+    found = await trial.run(row(), choose("full"), Stage(CORES, callers=callers(), settle=0))
+    assert found["broke"] == ["calls left over: 3", "tasks left over: 20, before the calls 10"]
+
+
+async def test_of_several_workers_nothing_is_said_that_is_only_ones_own(choose: Choose, callers: Any) -> None:
+    def several(row: Any, agents: Path | None) -> Target:
+        return replace(choose("good")(row, agents), workers=2)
+
+    found = await trial.run(row(workers=2), several, Stage(CORES, callers=callers(), settle=0))
+    assert found["health"] == {"workers": [3, None]}
+    figures = found["process"]
+    assert (figures["tasks"], figures["tasks_per_call"], figures["refused"]) == (None, None, None)
+    assert found["broke"] == []
+
+
+def test_calls_left_over_are_those_of_all_workers() -> None:
+    idle = {"calls": 0, "workers": [1, 0]}
+    assert server.left({"workers": [1, 2]}, idle) == ["calls left over: 2"]
+    assert server.left({"workers": [0, 1]}, idle) == []
+
+
+async def test_a_neighbor_on_the_servers_core_makes_a_run_void(
+    tmp_path: Path, choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "FOREIGN", 0.2)
+    busy = script(tmp_path, "busy.py", "while True: pass")
+    with (tmp_path / "busy.txt").open("wb") as output:
+        running = process.child(busy, cores=CORES.server, folder=tmp_path, environment=os.environ, output=output)
+        async with running:
+            found = await trial.run(row(), choose("good"), Stage(CORES, callers=callers(), settle=0))
+    assert found["process"]["foreign"] > 0.2
+    words = f"something else took {found['process']['foreign'] * 100:.0f} % of the server's core"
+    # Where callers and server share a core, one of them is always the other's neighbor.
+    assert found["void"] == (None if CORES.shared else words)
+
+
+def test_what_others_had_is_what_the_server_had_not() -> None:
+    begin, end = process.Usage(3.0, 50.0, 1, 10.0), process.Usage(7.0, 50.0, 1, 16.0)
+    sight = Sight(begin=(100.0, begin), end=(110.0, end))
+    assert trial.foreign(sight, machine.Cores(frozenset({0}), frozenset({2}))) == 0.2
+    assert trial.foreign(sight, machine.Cores(frozenset({0, 1}), frozenset({2}))) == 0.1
+    assert trial.foreign(Sight(begin=(100.0, begin)), CORES) is None
+
+
+async def test_the_window_ends_when_the_callers_say_so_and_not_after_a_page(
+    choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/health` takes a second; the window is a fifth of one."""
+    seen: list[Sight] = []
+
+    async def slow(self: server.Server) -> dict[str, Any]:
+        await trio.sleep(1.0 if seen else 0)
+        return {"calls": 0}
+
+    monkeypatch.setattr(server.Server, "health", slow)
+    found = await trial.run(row(), choose("good"), Stage(CORES, seen.append, callers(), settle=0))
+    begin, end = seen[0].begin, seen[0].end
+    assert begin is not None
+    assert end is not None
+    assert end[0] - begin[0] < 0.8
+    assert found["health"] == {"calls": 0}
 
 
 async def test_a_server_that_is_never_ready_is_given_up(
@@ -165,42 +241,12 @@ def children() -> list[int]:
     return [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
 
 
-async def test_children_of_a_child_are_counted_and_ended_with_it(tmp_path: Path) -> None:
-    text = "import subprocess, sys, time\n"
-    text += "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
-    text += "print('ready', flush=True); time.sleep(60)"
-    parent = script(tmp_path, "parent.py", text)
-    with (tmp_path / "parent.txt").open("wb") as output:
-        running = process.child(
-            parent, cores=CORES.others, folder=tmp_path, environment=os.environ, output=output, piped=True
-        )
-        async with running as child:
-            assert child.stdout is not None
-            assert (await child.stdout.receive_some()).startswith(b"r")
-            family = process.kin(child.pid)
-            assert len(family) == 2
-            assert process.usage(family).threads == 2
-    with trio.fail_after(5):
-        while any(Path(f"/proc/{pid}/exe").exists() for pid in family):
-            await trio.sleep(0.01)
-
-
-async def test_usage_counts_what_a_process_does(tmp_path: Path) -> None:
-    busy = script(tmp_path, "busy.py", "import time\nwhile time.process_time() < 0.5: pass\ntime.sleep(60)")
-    with (tmp_path / "busy.txt").open("wb") as output:
-        running = process.child(busy, cores=CORES.others, folder=tmp_path, environment=os.environ, output=output)
-        async with running as child:
-            with trio.fail_after(10):
-                while (used := process.usage(process.kin(child.pid))).cpu < 0.4:
-                    await trio.sleep(0.05)
-            assert used.cpu < 0.8
-            assert used.threads == 1
-            assert os.sched_getaffinity(child.pid) == CORES.others
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_ends_the_runs_and_says_so(number: int, choose: Choose, callers: Any) -> None:
+    before, during = os.sched_getaffinity(0), []
+
     def see(sight: Sight) -> None:
+        during.append(os.sched_getaffinity(0))
         os.kill(os.getpid(), number)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -210,6 +256,9 @@ async def test_a_signal_ends_the_runs_and_says_so(number: int, choose: Choose, c
         options = Options(calls=(1, 2), seconds=0.2, ramp=0.1)
         carried, stopped = await command.carry(options, stage, Console(file=io.StringIO()))
     assert (carried.runs, stopped, children()) == ([], True, [])
+    # The runner itself takes nothing from the server's core, and is not kept from it afterwards.
+    assert during[0] == CORES.others
+    assert os.sched_getaffinity(0) == before
 
 
 class Watched:

@@ -169,8 +169,8 @@ def serve(decoding: Decoding, source: BinaryIO, sink: BinaryIO) -> None:
 def main() -> None:
     # The house's frames come first: a word that is late by a moment is no gap in what a caller hears.
     os.nice(KIND)
-    # A service manager may signal every process of the program: calls still want their words while the house drains. Its
-    # end of the pipe is what ends this one.
+    # A service manager may signal every process of the program: calls still want their words while the house drains.
+    # The end of its pipe is what ends a decoder.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Whatever the library prints must not get between the messages.
     sink = os.fdopen(os.dup(1), "wb")
