@@ -40,8 +40,8 @@ HANDSHAKE = re.compile("HTTP (403|429|503)( |$)")
 LATE = 0.005
 """Seconds: callers later than this in one frame of a hundred say nothing about a server."""
 SPOILED = 0.01
-"""The share of turns in which the callers may have stood still: what they measured there is too long, and as rare as
-what a 99th percentile leaves out."""
+"""The share of turns in which the callers may have stood still (of few turns, two): what they measured there is too
+long, and as rare as what a 99th percentile leaves out."""
 
 
 def is_refused(record: Record) -> bool:
@@ -110,7 +110,7 @@ def _callers(run: Run, calls: list[Judged]) -> dict[str, Any]:
         void = f"callers were late: p99 {p99:.1f} ms, limit {LATE * 1000:.0f} ms"
     spoiled = sum(turn.spoiled > 0 for call in calls for turn in call.turns)
     turns = sum(len(call.turns) for call in calls)
-    if void is None and spoiled > SPOILED * turns:
+    if void is None and spoiled > max(2, SPOILED * turns):
         void = f"callers stood still in {spoiled} of {turns} turns"
     return {
         "late_ms": late,

@@ -31,6 +31,8 @@ class Settings(Strict):
     """Seconds from the beginning of an utterance to its first words."""
     words: Annotated[int, Field(ge=0, le=100)] = 2
     """How many words the interim has; 0 for no interim."""
+    least: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Seconds from the beginning of an utterance to its end below which it has no words, as a cough has none."""
 
 
 class Timer:
@@ -79,10 +81,13 @@ class RehearsalHearing:
         self._told: Callable[[Heard], None] | None = told
         """None once it is closed. What the timer still has for it then keeps no call alive."""
         self._interim = " ".join(settings.text.split()[: settings.words])
+        self._began = 0.0
+        """When the present or last utterance did."""
         self._over = -1
         """The last utterance whose final words were told."""
 
     async def begin(self, utterance: int) -> None:
+        self._began = trio.current_time()
         if self._interim:
             self._plan(self._settings.interim, Heard(utterance, self._interim, final=False))
         await trio.lowlevel.checkpoint()
@@ -91,7 +96,8 @@ class RehearsalHearing:
         await trio.lowlevel.checkpoint()
 
     async def end(self, utterance: int) -> None:
-        self._plan(self._settings.delay, Heard(utterance, self._settings.text, final=True))
+        short = trio.current_time() - self._began < self._settings.least
+        self._plan(self._settings.delay, Heard(utterance, "" if short else self._settings.text, final=True))
         await trio.lowlevel.checkpoint()
 
     def tell(self, heard: Heard) -> None:

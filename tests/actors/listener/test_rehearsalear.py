@@ -88,6 +88,19 @@ async def test_without_interim_words_there_is_only_the_final(autojump_clock: Moc
     assert notes.told == [(1.0, Heard(1, "hello", final=True))]
 
 
+@pytest.mark.parametrize(("length", "text"), [(0.5, ""), (0.7, "hello")])
+async def test_a_cough_has_no_words(length: float, text: str, autojump_clock: MockClock) -> None:
+    notes = Notes()
+    settings = {"words": 1, "interim": 0.6, "least": 0.6, "delay": 0.0, "text": "hello"}
+    async with running(settings) as ear, ear.open(notes) as hearing:
+        await hearing.begin(1)
+        await trio.sleep(length)
+        await hearing.end(1)
+        await trio.sleep(1)
+    assert notes.told[-1] == (length, Heard(1, text, final=True))
+    assert len(notes.told) == (2 if text else 1)
+
+
 async def test_many_calls_are_told_their_words_on_time_by_one_task(autojump_clock: MockClock) -> None:
     calls = 50
     books = [Notes() for _ in range(calls)]
