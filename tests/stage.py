@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import trio
@@ -73,12 +73,16 @@ class Stage:
         prepared: Callable[[str], bytes | None] = lambda _: None,
         bounds: Bounds = Bounds(),
         metronome: Metronome | None = None,
+        early: bool = False,
+        onward: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.agent = Agent.model_validate({"name": "test", **(agent or {})})
         self.wire = wire or FakeWire(TELEPHONE)
         self.heard = bytearray()
         """What the caller's ear had, from the call's start."""
-        self.line = FakeLine(self.wire.format, ear=lambda _, audio: self.heard.extend(audio))
+        self.line = self._far_end()
+        self.ordered: list[str] = []
+        """The numbers that somebody was asked to connect the caller with."""
         self.ear = FakeEar(list(ear))
         self.mind = FakeMind(list(mind))
         self.voice = voice or FakeVoice()
@@ -103,10 +107,29 @@ class Stage:
             gate=Gate(self.wire.format),
             prepared=prepared,
             bounds=bounds,
+            early=early,
+            onward=onward or self._connect,
         )
         self.history = History()
         thinker = ThinkerActor(self.mind, self.history, self.call)
         self.call.attach(self.media, listener, thinker, SpeakerActor(self.voice, self.media, self.call))
+
+    def _far_end(self) -> FakeLine:
+        return FakeLine(self.wire.format, ear=lambda _, audio: self.heard.extend(audio))
+
+    async def _connect(self, number: str) -> None:
+        await trio.sleep(0.1)
+        self.ordered.append(number)
+
+    def rejoin(self, wire: FakeWire | None = None) -> bool:
+        """The carrier comes back on another socket."""
+        line = self._far_end()
+        if not self.media.rejoin(wire or self.wire, line):
+            return False
+        self.metronome.leave(self.line)
+        self.line = line
+        self.metronome.join(line)
+        return True
 
     async def play(self, *cues: tuple[float, Callable[[Stage], object]], until: float = 60.0) -> list[Record]:
         """Run the call. Each cue is (seconds from the start, what happens then); at `until` the caller hangs up."""

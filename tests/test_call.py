@@ -16,7 +16,8 @@ from parlance.engine import message as m
 from parlance.engine import trace as t
 from parlance.engine.errors import Rejected
 from parlance.engine.state import Line as CallLine
-from parlance.engine.state import Rules, State, step
+from parlance.engine.state import Rules, State
+from parlance.engine.step import step
 
 
 def talks(seconds: int) -> bytes:
@@ -148,7 +149,7 @@ async def test_a_call_that_fails_by_our_fault_says_so_before_it_closes(autojump_
         await stage.play((1.0, says(0.8)), cue, until=20)
     assert stage.line.closed is not None
     assert stage.line.closed[1] == "fault: a bug"
-    assert stage.all(t.CallEnded) == [t.CallEnded("failed", "fault: a bug")]
+    assert stage.all(t.CallEnded) == [t.CallEnded("failed", "fault: a bug", "house")]
 
 
 async def test_what_a_sink_causes_is_told_to_every_sink_in_order(autojump_clock: object) -> None:
@@ -182,14 +183,14 @@ async def test_a_call_that_is_asked_to_end_before_it_runs_has_its_record_in_orde
     await stage.play(until=3)
     kinds = [type(record.event) for record in stage.records]
     assert kinds == [t.CallStarted, t.StateChanged, t.CallEnded]
-    assert stage.all(t.CallEnded) == [t.CallEnded("completed", "drained")]
+    assert stage.all(t.CallEnded) == [t.CallEnded("completed", "drained", "house")]
 
 
 async def test_an_agent_without_a_closing_line_does_not_apologize_for_a_fault(autojump_clock: object) -> None:
     stage = Stage(agent={"lines": {"closing": ""}, "limits": {"call": 2.0}})
     await stage.play(until=20)
     assert stage.all(t.TurnBegan) == []
-    assert stage.all(t.CallEnded) == [t.CallEnded("completed", "time limit")]
+    assert stage.all(t.CallEnded) == [t.CallEnded("completed", "time limit", "house")]
 
 
 async def test_a_call_cancelled_from_outside_counts_what_was_heard_until_then(autojump_clock: object) -> None:

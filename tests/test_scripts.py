@@ -14,7 +14,10 @@ import pytest
 import yaml
 from stage import Stage, speech
 
+from parlance.actors.media.actor import Bounds
+from parlance.actors.media.fake import FakeWire
 from parlance.actors.speaker.fake import FakeVoice
+from parlance.engine import message as m
 from parlance.engine import trace as t
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.yaml"))
@@ -49,15 +52,29 @@ def line(record: t.Record) -> str | None:
             text = f"{child} failed"
         case t.ChildRestarted(child):
             text = f"{child} restarted"
-        case t.CallEnded(how, reason):
-            text = f"call {how}: {reason}"
+        case t.LineLost(reason):
+            text = f"line lost: {reason}"
+        case t.LineBack(seconds):
+            text = f"line back after {seconds:.2f} s"
+        case t.LineFault(error):
+            text = f"line fault: {error}"
+        case t.Muted(on):
+            text = f"muted {'on' if on else 'off'}"
+        case t.Paused(on):
+            text = f"paused {'on' if on else 'off'}"
+        case t.Pressed(digits):
+            text = f"pressed {digits}"
+        case t.Transferred(number, error):
+            text = f"transferred to {number}{f', failed: {error}' if error else ''}"
+        case t.CallEnded(how, reason, by):
+            text = f"call {how} by {by}: {reason}"
         case _:
             return None
     return f"{record.at:.2f} {text}"
 
 
 def act(cue: str) -> tuple[float, Any]:
-    """`2.0 says 1.2`, `3 presses 5`, `4 hangs up`, `5 vanishes` as a cue of the stage."""
+    """`2.0 says 1.2`, `3 presses 5`, `4 hangs up`, `5 vanishes`, `6 rejoins`, ... as a cue of the stage."""
     at, verb, *rest = cue.split()
     match verb:
         case "says":
@@ -68,7 +85,30 @@ def act(cue: str) -> tuple[float, Any]:
             return float(at), lambda stage: stage.line.tell("stop caller hung up")
         case "vanishes":
             return float(at), lambda stage: stage.line.vanish()
+        case "drops":
+            return float(at), lambda stage: stage.line.vanish(code=1006)
+        case "rejoins":
+            return float(at), lambda stage: stage.rejoin()
+        case "answers":
+            return float(at), lambda stage: stage.media.answered()
     raise ValueError(f"no such cue: {cue}")
+
+
+def ask(cue: str) -> tuple[float, Any]:
+    """What the operator asks of the call: `2.0 say Hello.`, `2.0 interrupt Hello.`, `3 mute on`, `4 press 12`..."""
+    at, verb, rest = cue.split(maxsplit=2)
+    match verb:
+        case "say" | "interrupt":
+            return float(at), lambda stage: stage.call.say(rest, verb == "interrupt")
+        case "mute" | "pause":
+            return float(at), lambda stage: getattr(stage.call, verb)(rest == "on")
+        case "press" | "transfer":
+            return float(at), lambda stage: getattr(stage.call, verb)(rest)
+        case "close":
+            return float(at), lambda stage: stage.call.close(m.How.COMPLETED, rest, by=m.By.OPERATOR)
+        case "drain":
+            return float(at), lambda stage: stage.call.drain()
+    raise ValueError(f"no such verb: {cue}")
 
 
 def prepared(text: str) -> bytes:
@@ -83,8 +123,11 @@ async def perform(script: dict[str, Any]) -> list[str]:
         agent=script.get("agent"),
         voice=FakeVoice(**script.get("voice", {})),
         prepared=prepared if script.get("prepared") else lambda _: None,
+        wire=FakeWire(**script.get("wire", {})),
+        bounds=Bounds(**script.get("bounds", {})),
+        early=script.get("early", False),
     )
-    await stage.play(*map(act, script.get("caller") or ()), until=120)
+    await stage.play(*map(act, script.get("caller") or ()), *map(ask, script.get("operator") or ()), until=120)
     return [text for text in map(line, stage.records) if text is not None]
 
 

@@ -201,10 +201,20 @@ class Writer:
         self.close()
 
     def _header(self) -> bytes:
-        size = self._bytes if self._bytes + 36 < _ENDLESS else _ENDLESS
-        return struct.pack(
-            "<4sI4s4sIHHIIHH4sI",
-            *(b"RIFF", min(size + 36, _ENDLESS), b"WAVE"),
-            *(b"fmt ", 16, _PCM, self.channels, self.rate, self.rate * self._block, self._block, 16),
-            *(b"data", size),
-        )
+        return _header(self._bytes, self.rate, self.channels)
+
+
+def encode(pcm16: bytes, rate: int, channels: int = 1) -> bytes:
+    """A whole WAV file of interleaved PCM16."""
+    return _header(len(pcm16), rate, channels) + pcm16
+
+
+def _header(size: int, rate: int, channels: int) -> bytes:
+    size = size if size + 36 < _ENDLESS else _ENDLESS
+    block = 2 * channels
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", min(size + 36, _ENDLESS), b"WAVE"),
+        *(b"fmt ", 16, _PCM, channels, rate, rate * block, block, 16),
+        *(b"data", size),
+    )

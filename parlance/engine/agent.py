@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from parlance.engine.hours import Hours, zone
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -79,12 +81,16 @@ class Limits(Strict):
     """One utterance of the caller."""
     transcript: Seconds = 3.0
     """From the end of the caller's turn to its words."""
+    digits: Seconds = 2.0
+    """From one key that the caller presses to the next: after that, the keys pressed so far are what was said."""
     thinking: Seconds = 12.0
     """From the caller's words to the first frame of the reply."""
     reply: Seconds = 180.0
     """One reply, spoken."""
     closing: Seconds = 10.0
     """The last words of a call that has to end."""
+    ringing: Seconds = 60.0
+    """From the call's beginning to its being answered, for one that we place."""
 
 
 class Lines(Strict):
@@ -96,6 +102,44 @@ class Lines(Strict):
     goodbye: str = "I cannot hear you, so I will hang up now. Please call again. Goodbye."
     apology: str = "I am sorry, we have a technical problem. Please call again later. Goodbye."
     closing: str = "I am sorry, we have to end the call here. Please call again in a moment. Goodbye."
+
+
+PAUSES = {"busy": 120.0, "no-answer": 600.0, "failed": 60.0}
+"""Seconds until a call is dialed for the second time, by why the first did not come about."""
+
+
+class Outbound(Strict):
+    """How this agent's own calls are placed."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """How often a call is dialed at most."""
+    pauses: dict[Literal["busy", "no-answer", "failed"], Seconds] = {}
+    """Seconds until it is dialed again, `PAUSES` where not said; they double each time."""
+    ring: Annotated[int, Field(ge=5, le=300)] = 30
+    """Seconds for which it may ring."""
+    hours: str = ""
+    """When it may call, like `Mo-Fr 08:00-20:00, Sa 09:00-12:00`; empty: always."""
+    zone: str = "UTC"
+    """The time zone of the hours, like `Europe/Paris`."""
+    machines: Literal["hang_up", "leave", "talk"] = "hang_up"
+    """What to do when an answering machine takes the call: hang up, leave `message`, or talk as with anybody."""
+    message: str = ""
+    """What is left on a machine."""
+    long: Seconds = 4.0
+    """A first utterance of this length is a machine's."""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Outbound:
+        Hours.parse(self.hours)
+        zone(self.zone)
+        if self.machines == "leave" and not self.message:
+            raise ValueError("message: say what is to be left on a machine")
+        return self
+
+    def pause(self, reason: str) -> float:
+        """Seconds until a call that ended for `reason` is dialed for the second time."""
+        pauses = {**PAUSES, **{str(reason): pause for reason, pause in self.pauses.items()}}
+        return pauses.get(reason, pauses["failed"])
 
 
 class Agent(Strict):
@@ -118,3 +162,7 @@ class Agent(Strict):
     limits: Limits = Limits()
     endpointing: Endpointing = Endpointing()
     interruption: Interruption = Interruption()
+    outbound: Outbound = Outbound()
+    digits: Literal["words", "ignore"] = "words"
+    """What keys are that the caller presses: words of his, as if he had said them, or nothing but a line in the record.
+    `#` ends them, and so does a pause of `limits.digits`."""

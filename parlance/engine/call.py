@@ -16,22 +16,26 @@ from parlance.engine import message as m
 from parlance.engine import trace as t
 from parlance.engine.agent import Agent
 from parlance.engine.child import Budget, Child, Report, Restart
-from parlance.engine.deadline import Deadline
 from parlance.engine.errors import ParlanceError, inner, plain
-from parlance.engine.murmur import Murmurs
+from parlance.engine.hearing import Hearing
+from parlance.engine.operator import Operated
 from parlance.engine.roles import Listener, Media, Speaker, Thinker
-from parlance.engine.state import Agent as AgentState
-from parlance.engine.state import Caller, Line, Rules, State, greet, step
+from parlance.engine.state import Line, Rules, State
+from parlance.engine.step import floor, greet, step
 from parlance.engine.supervisor import Supervisor
 from parlance.engine.turn import Turn
+
+GRACE = 5.0
+"""Seconds that media may take to connect the caller with somebody else and to say goodbye."""
 
 log = logging.getLogger(__name__)
 
 
-class Call:
+class Call(Hearing, Operated):
     """A call of `agent`. `attach` its actors, then `run` it; it ends when its line does."""
 
     def __init__(self, call_id: str, agent: Agent, *, carrier: str = "", caller: str = "", called: str = "") -> None:
+        super().__init__(agent)
         self.id = call_id
         self.profile = agent
         self.agent = agent.name
@@ -41,17 +45,11 @@ class Call:
         self.trace = t.Trace(self.clock)
         self.turn: Turn | None = None
         self._epoch: float | None = None
-        self._deadline = Deadline(agent)
         self._expires: float | None = None
         self._pending: deque[m.Event] = deque()
         self._stepping = False
-        self._began = 0.0
-        """When the present or last sound of the caller began."""
-        self._voice = False
-        """Whether the gate hears it still."""
-        self._heard = (0.0, 0.0, 0.0)
-        """Of the caller's last words: when the voice stopped, the end of turn was decided, the words came."""
-        self._murmurs = Murmurs(agent.interruption.murmurs)
+        self._frozen = 0.0
+        """Since when time stands still, if it does."""
         self._scope = trio.CancelScope()
         self._fault: Exception | None = None
 
@@ -68,7 +66,7 @@ class Call:
         self._expires = self._deadline.of(self.state)
         self._work_off()
         children = (
-            Child("media", self.media.run, Restart.TEMPORARY, grace=1.5, significant=True),
+            Child("media", self.media.run, Restart.TEMPORARY, grace=GRACE, significant=True),
             Child("listener", self.listener.run, Restart.TRANSIENT),
             Child("thinker", self.thinker.run, Restart.TRANSIENT),
             Child("speaker", self.speaker.run, Restart.TRANSIENT),
@@ -79,7 +77,7 @@ class Call:
                 await supervisor.run(task_status=task_status)
         finally:
             self._cut_off()
-            self.trace.emit(t.CallEnded(self.state.how.value, self.state.reason))
+            self.trace.emit(t.CallEnded(self.state.how.value, self.state.reason, self.state.by.value))
         if self._fault is not None:
             raise self._fault
 
@@ -99,6 +97,8 @@ class Call:
         now -= self._epoch
         self.media.tick(now)
         self.listener.tick(now)
+        if self._digits.deadline is not None and not self.state.frozen:
+            self._keyed(self._digits.due(now), now)
         if self._expires is not None and now >= self._expires:
             self.happen(m.Expired())
         elif now >= self.profile.limits.call and self.state.line is Line.OPEN:
@@ -109,9 +109,9 @@ class Call:
         self._fault = error
         self._scope.cancel()
 
-    def close(self, how: m.How, reason: str, words: str | None = None) -> None:
+    def close(self, how: m.How, reason: str, words: str | None = None, by: m.By = m.By.HOUSE) -> None:
         """End the call in good order: after `words` (empty: the agent's apology; None: at once)."""
-        self.happen(m.Close(how, reason, words))
+        self.happen(m.Close(how, reason, words, by))
 
     def drain(self) -> None:
         """End the call because the house closes: with the agent's closing line, or at once where it has none."""
@@ -119,45 +119,13 @@ class Call:
 
     def _cut_off(self) -> None:
         """Nothing, if the call has ended in order."""
-        self.happen(m.Gone("cancelled" if self._fault is None else f"fault: {plain(self._fault)}", m.How.FAILED))
+        reason = "cancelled" if self._fault is None else f"fault: {plain(self._fault)}"
+        self.happen(m.Gone(reason, m.How.FAILED, m.By.HOUSE))
 
     # -------------------------------------------------------------------------- what the actors tell
 
     def note(self, event: t.TraceEvent) -> None:
         self.trace.emit(event)
-
-    def voice_began(self, at: float) -> None:
-        self._began, self._voice = at, True
-        self.trace.emit(t.CallerBegan(at))
-        self.happen(m.VoiceBegan(at))
-        self.listener.began(at)
-
-    def voice_ended(self, at: float) -> None:
-        self._voice = False
-        self.trace.emit(t.CallerStopped(at))
-        self.happen(m.VoiceEnded(at))
-        self.listener.ended(at)
-
-    def words(self, text: str, utterance: int) -> None:
-        self.trace.emit(t.CallerSaid(text, False, utterance))
-        if self._interrupts(text):
-            self.happen(m.Words(text))
-            if self._voice and self.state.caller is Caller.QUIET:
-                # A sound that had gone on for too long to hold the agent: it is speech after all.
-                self.happen(m.VoiceBegan(self._began))
-
-    def said(self, text: str, utterance: int, *, stopped: float, decided: float) -> None:
-        self.trace.emit(t.CallerSaid(text, True, utterance))
-        self._heard = (stopped, decided, self.clock())
-        if self._interrupts(text):
-            self.happen(m.Said(text))
-        else:
-            self.trace.emit(t.Murmured(text))
-            self._murmurs.keep(text, self._began)
-
-    def unheard(self, utterance: int, *, seconds: float) -> None:
-        self.trace.emit(t.CallerUnheard(utterance))
-        self.happen(m.Unheard(seconds))
 
     def first_frame(self, turn: int) -> None:
         if self.turn is not None and self.turn.number == turn:
@@ -167,14 +135,11 @@ class Call:
 
     def act(self, turn: int, name: str, details: dict[str, str]) -> None:
         self.trace.emit(t.Acted(turn, name, details))
-        if name in ("hang_up", "transfer"):
+        number = details.get("number") or self.profile.transfer
+        if name == "transfer" and number:
+            self.happen(m.Parting(turn, "agent transferred the call", number))
+        elif name in ("hang_up", "transfer"):
             self.happen(m.Parting(turn))
-
-    def _interrupts(self, text: str) -> bool:
-        """Whether these words may end a reply that the caller is hearing. Without one, all words count."""
-        if self.state.agent not in (AgentState.SPEAKING, AgentState.HELD) or not self.state.audible:
-            return True
-        return self._murmurs.others(text) >= self.profile.interruption.words
 
     # ---------------------------------------------------------------------------- events and actions
 
@@ -197,11 +162,14 @@ class Call:
         self._deadline.changed(before, state, self.clock())
         if (before.line, before.caller, before.agent) != (state.line, state.caller, state.agent):
             self.trace.emit(t.StateChanged(state.line.value, state.caller.value, state.agent.value))
+        if before.paused is not state.paused:
+            self.trace.emit(t.Paused(state.paused))
         for action in actions:
             self._perform(action)
         self._expires = self._deadline.of(self.state)
-        if before.line is Line.RINGING and state.line is Line.OPEN and self.profile.greeting:
-            self._apply(*greet(self.state, m.Cue.GREETING))
+        if before.line is Line.RINGING and state.line is Line.OPEN:
+            greeting = bool(self.profile.greeting)
+            self._apply(*greet(self.state, m.Cue.GREETING) if greeting else floor(self.state, self.rules))
 
     def _perform(self, action: m.Action) -> None:
         match action:
@@ -214,6 +182,10 @@ class Call:
                 self._deadline.released()
                 self.media.release()
                 self.trace.emit(t.Resumed(self.state.turn))
+            case m.Freeze():
+                self._freeze()
+            case m.Thaw():
+                self._thaw()
             case m.Finish():
                 self._finish(action)
             case m.Overdue():
@@ -222,6 +194,18 @@ class Call:
                 self._speak(self._turn(action.turn, cue=m.Cue.LAST, text=action.words or self.profile.lines.apology))
             case m.End():
                 self._scope.cancel()
+
+    def _freeze(self) -> None:
+        """What the caller has said so far is his turn: the answer is ready when time goes on."""
+        self._frozen = self.clock()
+        self.media.freeze()
+        self.listener.conclude()
+
+    def _thaw(self) -> None:
+        now = self.clock()
+        self._deadline.stood(self._frozen, now)
+        self._digits.stood(now - self._frozen)
+        self.media.thaw()
 
     def _turn(self, number: int, *, words: str = "", cue: m.Cue | None = None, text: str = "") -> Turn:
         turn = Turn(number, clock=self.clock, words=words, cue=cue, text=text)
@@ -232,10 +216,11 @@ class Call:
         return turn
 
     def _begin(self, action: m.Begin) -> None:
+        if action.cue is m.Cue.KEYS:
+            self.media.keys(self._turn(action.turn, cue=action.cue, text=action.text).number, action.text)
+            return
         if action.cue is not None:
-            lines = self.profile.lines
-            text = self.profile.greeting if action.cue is m.Cue.GREETING else getattr(lines, action.cue.value)
-            self._speak(self._turn(action.turn, cue=action.cue, text=text))
+            self._speak(self._turn(action.turn, cue=action.cue, text=action.text or self._line(action.cue)))
             return
         words = action.words or (self.turn.words if self.turn is not None else "")
         turn = self._turn(action.turn, words=words)
@@ -245,6 +230,12 @@ class Call:
             self.thinker.said(action.words)
         self.thinker.think(turn)
         self.speaker.speak(turn)
+
+    def _line(self, cue: m.Cue) -> str:
+        if cue is m.Cue.GREETING:
+            return self.profile.greeting
+        line: str = getattr(self.profile.lines, cue.value)
+        return line
 
     def _speak(self, turn: Turn) -> None:
         """Fixed words: from prepared audio where there is some, so that no provider stands in the way."""
@@ -288,7 +279,7 @@ class Call:
                 log.error("call %r: the %s failed by a fault of ours", self.id, name, exc_info=report.error)
             self.trace.emit(t.ChildFailed(name, plain(error)))
             if name == "media":
-                self.happen(m.Gone(f"media failed: {plain(error)}", m.How.FAILED))
+                self.happen(m.Gone(f"media failed: {plain(error)}", m.How.FAILED, m.By.HOUSE))
         elif report.what == "restarted":
             self.trace.emit(t.ChildRestarted(name))
         elif report.what == "stopped":

@@ -7,10 +7,7 @@ since when each machine is where it is. Times are seconds of the call's clock.
 from __future__ import annotations
 
 from parlance.engine.agent import Agent
-from parlance.engine.state import Line, State, deadline
-
-ANSWER = 10.0
-"""Seconds a call may ring before its media is ready."""
+from parlance.engine.state import State, deadline
 
 
 class Deadline:
@@ -36,15 +33,23 @@ class Deadline:
         """A hold was no change: the agent is where it was, and since then."""
         self._since["agent"] = self._replying
 
+    def touched(self, now: float) -> None:
+        """The caller did something that is no sound."""
+        self._since["caller"] = now
+
+    def stood(self, since: float, now: float) -> None:
+        """Time has stood still between the two: it counts for nothing."""
+        for machine, at in self._since.items():
+            self._since[machine] = min(at + now - since, now)
+        self._replying = min(self._replying + now - since, now)
+
     def of(self, state: State) -> float | None:
         """When `state` expires; None once the line is closed."""
         if (bound := deadline(state)) is None:
             return None
         limit, machines = bound
-        return max(self._since[machine] for machine in machines) + self._seconds(limit, state)
+        return max(self._since[machine] for machine in machines) + self._seconds(limit)
 
-    def _seconds(self, limit: str, state: State) -> float:
-        if state.line is Line.RINGING:
-            return ANSWER
+    def _seconds(self, limit: str) -> float:
         source = self._agent.interruption if limit in ("hold", "hold_most") else self._agent.limits
         return float(getattr(source, limit))

@@ -81,6 +81,10 @@ class Garbled(ProviderError):
     retry = True
 
 
+class Ended(ProviderError):
+    """What was to be done to a call cannot be, because the carrier says that the call is over."""
+
+
 class Exhausted(ParlanceError):
     """A child failed more often than its restart budget allows."""
 

@@ -17,6 +17,19 @@ class How(Enum):
     FAILED = "failed"
 
 
+class By(Enum):
+    """Who ended a call."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    OPERATOR = "operator"
+    """A person, or a program, that directs the call from outside."""
+    CARRIER = "carrier"
+    """The line failed, or broke its rules."""
+    HOUSE = "house"
+    """parlance itself: a limit, a fault, a shutdown."""
+
+
 class Outcome(Enum):
     """How a turn ended. Each turn has exactly one."""
 
@@ -25,6 +38,19 @@ class Outcome(Enum):
     SUPERSEDED = "superseded"
     FAILED = "failed"
     HUNG_UP = "hung-up"
+
+
+class Cue(Enum):
+    """A reply whose words do not come from the mind, but from the agent's settings or from an operator."""
+
+    GREETING = "greeting"
+    REPROMPT = "reprompt"
+    PARDON = "pardon"
+    REGRET = "regret"
+    GOODBYE = "goodbye"
+    LAST = "last words"
+    SAY = "say"
+    KEYS = "keys"
 
 
 # ---------------------------------------------------------------------------------------------- events
@@ -94,9 +120,11 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """The reply is a goodbye: hang up once it was heard."""
+    """The reply is a goodbye: hang up once it was heard. `onward`: the number to connect the caller with then."""
 
     turn: int
+    reason: str = "agent hung up"
+    onward: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +134,16 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """End the call in good order, after `words` (or at once, where there are none)."""
+    """End the call in good order, after `words` (or at once, where there are none).
+
+    `onward`: the number to connect the caller with then.
+    """
 
     how: How
     reason: str
     words: str | None = None
+    by: By = By.HOUSE
+    onward: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +152,38 @@ class Gone:
 
     reason: str
     how: How = How.COMPLETED
+    by: By = By.CALLER
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The line was dropped, and may come back: until then nobody hears anything, and no limit counts."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """The line that was lost is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The operator puts the caller on hold, or takes him off it."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The agent is to say `text` in a turn of its own: when the floor is free, or at once (`interrupt`).
+
+    `cue` KEYS: `text` is digits, to be sounded as a telephone's keys sound.
+    """
+
+    text: str
+    interrupt: bool = False
+    cue: Cue = Cue.SAY
 
 
 Event = (
@@ -135,29 +200,26 @@ Event = (
     | Expired
     | Close
     | Gone
+    | Lost
+    | Back
+    | Pause
+    | Say
 )
 
 # --------------------------------------------------------------------------------------------- actions
 
 
-class Cue(Enum):
-    """A reply whose words do not come from the mind but from the agent's settings."""
-
-    GREETING = "greeting"
-    REPROMPT = "reprompt"
-    PARDON = "pardon"
-    REGRET = "regret"
-    GOODBYE = "goodbye"
-    LAST = "last words"
-
-
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Begin turn `turn`: the agent's `cue`, or an answer to the caller's `words` (empty: to those said before)."""
+    """Begin turn `turn`: the agent's `cue`, or an answer to the caller's `words` (empty: to those said before).
+
+    `text`: what an operator wants said, or the digits of the keys to sound.
+    """
 
     turn: int
     words: str | None = None
     cue: Cue | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +230,16 @@ class Hold:
 @dataclass(frozen=True, slots=True)
 class Release:
     """Play on from the last sample the caller heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Time stands still: nothing is played, nothing heard, and no limit counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """Time goes on where it stood still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +272,4 @@ class End:
     reason: str
 
 
-Action = Begin | Hold | Release | Finish | Overdue | LastWords | End
+Action = Begin | Hold | Release | Freeze | Thaw | Finish | Overdue | LastWords | End

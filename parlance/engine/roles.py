@@ -57,6 +57,21 @@ class Media(Actor, Protocol):
     def finish(self, turn: int) -> Heard:
         """Stop playing turn `turn` for good and say what was heard of it."""
 
+    def freeze(self) -> None:
+        """Stop playing, and listen to nothing, until `thaw`."""
+
+    def thaw(self) -> None:
+        """Listen again, and play on from the last sample that was heard."""
+
+    def mute(self, on: bool) -> None:
+        """Send silence in place of the agent's audio from now on; what is said meanwhile counts as not heard."""
+
+    def press(self, digits: str) -> bool:
+        """Press these keys in the line's own way. False: it has none, and they have to be sounded."""
+
+    def keys(self, turn: int, digits: str) -> None:
+        """Sound these keys as the whole audio of turn `turn`."""
+
 
 class Listener(Actor, Protocol):
     """The ear."""
@@ -104,6 +119,10 @@ class Desk(Protocol):
     def reason(self) -> str:
         """Why the call has ended; empty while it goes on."""
 
+    @property
+    def onward(self) -> str:
+        """The number to connect the caller with, now that the call has ended; mostly empty."""
+
     def happen(self, event: Event) -> None:
         """Something happened: the state machine decides what follows, at once."""
 
@@ -124,6 +143,9 @@ class Desk(Protocol):
 
     def unheard(self, utterance: int, *, seconds: float) -> None:
         """The caller's turn is over, and the ear found no words in `seconds` of speech."""
+
+    def pressed(self, digit: str) -> None:
+        """The caller pressed a key."""
 
     def first_frame(self, turn: int) -> None:
         """The first frame of turn `turn` has gone out."""

@@ -1,17 +1,15 @@
 """The state of a call: three small machines held side by side, as tables.
 
-Everything that decides what a call does next lives here, and nothing here does anything: `step(state, event)`
-returns the next state and the actions to perform, and `deadline(state)` names the limit that bounds the state. Pure.
+Everything that decides what a call does next is in these tables and in the steps of `step.py` that they name.
+`deadline(state)` names the limit that bounds a state. Pure.
 
 Barge-in is not an event somebody must remember to send. It is the joint state (caller talking, agent speaking),
-which may not last: `JOINT` says what it becomes. An event that no table names changes nothing; a closed line absorbs
-everything, and so does an event that carries another turn's number.
+which may not last: `JOINT` says what it becomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
@@ -72,12 +70,30 @@ class State:
     """Words said while the reply may not be interrupted: they are answered next."""
     owed: bool = False
     """An answer was superseded before a sound of it was heard, and none has been begun since."""
+    due: bool = False
+    """The caller has spoken, and the words are still to come."""
+    saying: m.Say | None = None
+    """What an operator wanted said, if that is the present reply."""
+    sayings: tuple[m.Say, ...] = ()
+    """What operators want said, and what waits for the floor."""
+    paused: bool = False
+    """An operator has put the caller on hold."""
+    lost: bool = False
+    """The line was dropped and may come back."""
     how: m.How = m.How.COMPLETED
     reason: str = ""
+    by: m.By = m.By.HOUSE
+    """Who ended the call. Before that it means nothing."""
+    onward: str = ""
+    """The number to connect the caller with when the call has ended."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether time stands still: nobody hears the agent, and nobody listens to the caller."""
+        return self.paused or self.lost
 
 
 Effect = Literal["answer", "interrupt", "finish", "fail", "release", "pardon", "expire"]
-Steps = tuple[State, tuple[m.Action, ...]]
 
 CALLER: dict[tuple[Caller, type], Caller] = {
     (Caller.QUIET, m.VoiceBegan): Caller.TALKING,
@@ -123,8 +139,8 @@ DEADLINES: dict[tuple[Line, Caller, Agent], tuple[str, tuple[str, ...]]] = (
         for agent, limit in ((Agent.THINKING, "thinking"), (Agent.SPEAKING, "reply"))
     }
     | {
-        (line, caller, agent): ("closing", ("line",))
-        for line in (Line.RINGING, Line.CLOSING)
+        (line, caller, agent): (limit, ("line",))
+        for line, limit in ((Line.RINGING, "ringing"), (Line.CLOSING, "closing"))
         for caller in Caller
         for agent in Agent
     }
@@ -135,172 +151,11 @@ ever."""
 
 
 def deadline(state: State) -> tuple[str, tuple[str, ...]] | None:
-    """The limit of this state and what it counts from; None once the line is closed."""
+    """The limit of this state and what it counts from; None once the line is closed, and while time stands still.
+
+    A line that was lost and a caller on hold are bounded elsewhere: by how long the line may take to come back, and by
+    the length of the whole call.
+    """
+    if state.frozen:
+        return None
     return DEADLINES.get((state.line, state.caller, state.agent))
-
-
-def step(state: State, event: m.Event, rules: Rules = Rules()) -> Steps:
-    """The state after `event`, and what has to be done now, in order."""
-    if state.line is Line.CLOSED or getattr(event, "turn", state.turn) != state.turn:
-        return state, ()
-    match event:
-        case m.Gone() if state.line is Line.CLOSING:
-            return _closed(state, state.how, state.reason, m.Outcome.HUNG_UP)
-        case m.Gone():
-            return _closed(state, event.how, event.reason, m.Outcome.HUNG_UP)
-        case m.Close():
-            return _close(state, event)
-        case m.Answered():
-            return (replace(state, line=Line.OPEN), ()) if state.line is Line.RINGING else (state, ())
-        case m.Expired() if state.line is Line.RINGING:
-            return _closed(state, m.How.FAILED, "never answered", m.Outcome.HUNG_UP)
-        case m.Expired() if state.line is Line.CLOSING:
-            return _closed(state, state.how, state.reason, m.Outcome.FAILED)
-        case m.Played() | m.Broken() if state.line is Line.CLOSING:
-            played = isinstance(event, m.Played)
-            return _closed(state, state.how, state.reason, m.Outcome.PLAYED if played else m.Outcome.FAILED)
-        case m.Parting():
-            return replace(state, parting=state.agent is not Agent.IDLE), ()
-    if state.line is not Line.OPEN:
-        return state, ()
-    return _open(state, event, rules)
-
-
-def greet(state: State, cue: m.Cue) -> Steps:
-    """The agent speaks of its own accord, if nothing else is going on."""
-    if state.line is not Line.OPEN or state.agent is not Agent.IDLE:
-        return state, ()
-    return _begin(state, cue=cue)
-
-
-def _open(state: State, event: m.Event, rules: Rules) -> Steps:
-    """An event on an open line: each machine by its own table, then the joint states that may not last."""
-    deaf = not rules.interruptible
-    kind = type(event)
-    if deaf and state.agent is not Agent.IDLE and isinstance(event, m.Words | m.Said):
-        waiting = f"{state.waiting} {event.text}".strip() if isinstance(event, m.Said) else state.waiting
-        return replace(state, waiting=waiting), ()
-
-    state = replace(state, caller=CALLER.get((state.caller, kind), state.caller))
-    agent, effects = AGENT.get((state.agent, kind), (state.agent, ()))
-    state = replace(state, agent=agent, audible=state.audible or kind is m.Playing)
-    actions: tuple[m.Action, ...] = ()
-    for effect in effects:
-        state, more = _EFFECTS[effect](state, event, rules)
-        actions += more
-    after = JOINT.get((state.caller, state.agent))
-    if after is not None and not deaf:
-        state, actions = replace(state, agent=after), (*actions, m.Hold())
-    return state, actions
-
-
-# -------------------------------------------------------------------------------------------- effects
-
-
-def _begin(state: State, *, words: str | None = None, cue: m.Cue | None = None, parting: bool = False) -> Steps:
-    turn = state.turn + 1
-    state = replace(state, agent=Agent.THINKING, turn=turn, audible=False, cue=cue, parting=parting, owed=False)
-    return state if cue is not None else replace(state, waiting=""), (m.Begin(turn, words, cue),)
-
-
-def _answer(state: State, event: m.Event, _: Rules) -> Steps:
-    assert isinstance(event, m.Said)
-    return _begin(replace(state, prompts=0), words=event.text)
-
-
-def _interrupt(state: State, _event: m.Event, _rules: Rules) -> Steps:
-    outcome = m.Outcome.INTERRUPTED if state.audible else m.Outcome.SUPERSEDED
-    owed = not state.audible and state.cue is None
-    return replace(state, parting=False, owed=owed), (m.Finish(state.turn, outcome, "barge-in"),)
-
-
-def _finish(state: State, _event: m.Event, _rules: Rules) -> Steps:
-    done = m.Finish(state.turn, m.Outcome.PLAYED)
-    if state.parting:
-        state, end = _closed(state, m.How.COMPLETED, state.reason or "agent hung up", m.Outcome.PLAYED)
-        return state, (done, *end)
-    if state.cue is not m.Cue.REGRET:
-        state = replace(state, failures=0)
-    if not state.waiting:
-        return state, (done,)
-    state, begun = _begin(state, words=state.waiting)
-    return state, (done, *begun)
-
-
-def _fail(state: State, event: m.Event, rules: Rules) -> Steps:
-    """A reply failed: say so once; if replies go on failing, the call cannot be saved."""
-    reason = event.reason if isinstance(event, m.Broken) else "took too long"
-    done = m.Finish(state.turn, m.Outcome.FAILED, reason)
-    state = replace(state, failures=state.failures + 1)
-    if state.failures >= rules.failures:
-        state, last = _close(replace(state, agent=Agent.IDLE), m.Close(m.How.FAILED, f"no reply: {reason}", ""))
-        return state, (done, *last)
-    state, begun = _begin(state, cue=m.Cue.REGRET)
-    return state, (done, *begun)
-
-
-def _release(state: State, _event: m.Event, _rules: Rules) -> Steps:
-    """No words came: it was no speech. A sound that goes on is noise until the gate closes."""
-    agent = Agent.SPEAKING if state.audible else Agent.THINKING
-    return replace(state, agent=agent, caller=Caller.QUIET), (m.Release(),)
-
-
-def _pardon(state: State, event: m.Event, rules: Rules) -> Steps:
-    """No words after all: what was asked before is still to be answered; else a long sound deserves a question."""
-    assert isinstance(event, m.Unheard)
-    if state.owed:
-        return _begin(state, words="")
-    if event.seconds < rules.pardon:
-        return state, ()
-    return _prompt(state, rules, m.Cue.PARDON)
-
-
-def _expire(state: State, _event: m.Event, rules: Rules) -> Steps:
-    if state.caller is Caller.TALKING:
-        return replace(state, caller=Caller.QUIET), (m.Overdue(),)
-    return _prompt(state, rules, m.Cue.REPROMPT)
-
-
-def _prompt(state: State, rules: Rules, cue: m.Cue) -> Steps:
-    """Ask, or say goodbye to a caller who has been asked often enough."""
-    if state.prompts < rules.prompts:
-        return _begin(replace(state, prompts=state.prompts + 1), cue=cue)
-    return _begin(replace(state, reason="caller silent"), cue=m.Cue.GOODBYE, parting=True)
-
-
-_EFFECTS: dict[Effect, Callable[[State, m.Event, Rules], Steps]] = {
-    "answer": _answer,
-    "interrupt": _interrupt,
-    "finish": _finish,
-    "fail": _fail,
-    "release": _release,
-    "pardon": _pardon,
-    "expire": _expire,
-}
-
-
-def _close(state: State, event: m.Close) -> Steps:
-    """The call has to end. `words` None: at once; empty: with the agent's own apology."""
-    if state.line is Line.CLOSING:
-        return state, ()
-    if event.words is None or state.line is Line.RINGING:
-        return _closed(state, event.how, event.reason, m.Outcome.HUNG_UP)
-    done = (m.Finish(state.turn, m.Outcome.HUNG_UP, event.reason),) if state.agent is not Agent.IDLE else ()
-    state = replace(
-        state,
-        line=Line.CLOSING,
-        agent=Agent.SPEAKING,
-        turn=state.turn + 1,
-        audible=False,
-        cue=m.Cue.LAST,
-        how=event.how,
-        reason=event.reason,
-    )
-    return state, (*done, m.LastWords(state.turn, event.words))
-
-
-def _closed(state: State, how: m.How, reason: str, outcome: m.Outcome) -> Steps:
-    why = "" if outcome is m.Outcome.PLAYED else reason
-    done = (m.Finish(state.turn, outcome, why),) if state.agent is not Agent.IDLE else ()
-    state = replace(state, line=Line.CLOSED, caller=Caller.QUIET, agent=Agent.IDLE, parting=False)
-    return replace(state, how=how, reason=reason), (*done, m.End(how, reason))

@@ -45,7 +45,7 @@ class CallerStopped:
 
 @dataclass(frozen=True, slots=True)
 class CallerSaid:
-    """Words of the caller; `final` once per utterance. A later interim replaces an earlier one."""
+    """Words of the caller; `final` once per utterance. A later interim replaces an earlier one. Utterance 0: keys."""
 
     text: str
     final: bool
@@ -180,9 +180,55 @@ class AudioShed:
 
 
 @dataclass(frozen=True, slots=True)
+class LineLost:
+    """The media socket was dropped, and may come back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineBack:
+    """Another media socket took the place of the one that was dropped, after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """An operator muted the agent, or let it be heard again."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """An operator put the caller on hold, or took him off it."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """We pressed keys, as `DigitPressed` is the caller's."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The line, or whoever commands it, was asked to connect the caller with `number`; `error`: why that failed."""
+
+    number: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
+    """`by`: who ended it, as `message.By` has it."""
+
     how: str
     reason: str
+    by: str = ""
 
 
 TraceEvent = (
@@ -207,6 +253,12 @@ TraceEvent = (
     | ChildRestarted
     | LineFault
     | AudioShed
+    | LineLost
+    | LineBack
+    | Muted
+    | Paused
+    | Pressed
+    | Transferred
     | CallEnded
 )
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from parlance.engine.agent import Agent, Interruption, Limits
-from parlance.engine.deadline import ANSWER, Deadline
+from parlance.engine.deadline import Deadline
 from parlance.engine.state import Agent as AgentState
 from parlance.engine.state import Caller, Line, State
 
 AGENT = Agent(
     name="a",
-    limits=Limits(silence=8, utterance=60, thinking=12, reply=180, closing=10),
+    limits=Limits(silence=8, utterance=60, thinking=12, reply=180, closing=10, ringing=60),
     interruption=Interruption(hold=0.5, hold_most=2),
 )
 OPEN = State(line=Line.OPEN)
@@ -34,7 +34,7 @@ def after(*path: tuple[float, State]) -> Deadline:
 @pytest.mark.parametrize(
     ("path", "expires"),
     [
-        ([(0, State())], ANSWER),
+        ([(0, State())], 60),
         ([(1, OPEN)], 8),
         ([(1, OPEN), (2, replace(OPEN, caller=Caller.TALKING))], 62),
         ([(1, OPEN), (2, replace(OPEN, caller=Caller.TALKING)), (3, OPEN)], 11),

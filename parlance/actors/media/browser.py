@@ -64,6 +64,8 @@ class Browser:
 
     carrier = "browser"
     marks = True
+    digits = True
+    early = False
     batch = 0.04
     coding = "pcm16"
 
@@ -103,6 +105,14 @@ class Browser:
 
     def clear(self) -> Message | None:
         return '{"type":"clear"}'
+
+    def press(self, digits: str) -> Sequence[Message] | None:
+        """None: a page has no keys."""
+        return None
+
+    def transfer(self, number: str) -> Sequence[Message] | None:
+        """None: a page has no telephone."""
+        return None
 
     def announce(self, event: TraceEvent) -> Sequence[Message]:
         match event:

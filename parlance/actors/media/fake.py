@@ -32,12 +32,17 @@ class FakeWire:
         clears: bool = True,
         batch: float = 0.06,
         carrier: str = "fake",
+        digits: bool = True,
+        early: bool = False,
+        presses: bool = False,
+        transfers: bool = False,
     ) -> None:
         self.carrier = carrier
         self.format = line
         self.marks = marks
         self.batch = batch
-        self._clears = clears
+        self.digits, self.early = digits, early
+        self._clears, self._presses, self._transfers = clears, presses, transfers
 
     def receive(self, data: Message) -> bytes | Signal | None:
         if isinstance(data, bytes):
@@ -65,6 +70,12 @@ class FakeWire:
 
     def clear(self) -> Message | None:
         return "clear" if self._clears else None
+
+    def press(self, digits: str) -> Sequence[Message] | None:
+        return (f"press {digits}",) if self._presses else None
+
+    def transfer(self, number: str) -> Sequence[Message] | None:
+        return (f"transfer {number}",) if self._transfers else None
 
     def announce(self, event: TraceEvent) -> Sequence[Message]:
         return ()

@@ -10,8 +10,8 @@ away is sent again on release. Pure: positions are bytes of the line's format, c
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
+from parlance.actors.media.span import PACE, Span
 from parlance.codecs.format import Format
 from parlance.engine.roles import Heard
 
@@ -19,15 +19,6 @@ MARK_EVERY = 0.2
 """Seconds of audio between two marks: the clock bridges less than that."""
 PATIENCE = 2.0
 """Seconds a mark may be overdue before the line counts as one that does not echo marks, or as stalled."""
-
-
-@dataclass(slots=True)
-class Span:
-    """A phrase and its audio; `end` is None while audio may still come."""
-
-    text: str
-    start: int
-    end: int | None = None
 
 
 class Playout:
@@ -49,6 +40,7 @@ class Playout:
         self._mark_every = int(MARK_EVERY * line.rate) * line.width
         self._echoed = False
         self._names = 0
+        self._muted = False
         self._reset()
 
     def _reset(self) -> None:
@@ -62,6 +54,8 @@ class Playout:
         self._marked = 0
         self._pending: deque[tuple[str, int]] = deque()
         self._origin: float | None = None
+        self._gaps: list[tuple[int, int]] = []
+        """From where to where silence was sent in place of the audio, in order; without those that were sent again."""
 
     # ------------------------------------------------------------------------------- what is to be said
 
@@ -74,7 +68,7 @@ class Playout:
     def phrase(self, text: str) -> None:
         """A phrase begins; audio added from now on is its, and no longer the one's before."""
         self.phrase_done()
-        self._spans.append(Span(text, self._total))
+        self._spans.append(Span(text, self._total, int(len(text) / PACE * self._line.rate) * self._line.width))
 
     def add(self, audio: bytes) -> None:
         self._audio += audio
@@ -100,15 +94,11 @@ class Playout:
         if span is None or span.end is not None:
             return ""
         keep = max(span.start, self._sent)
-        said = _words(span.text, (keep - span.start) / max(1, self._estimate(span)))
+        said = span.cut(keep, self._total)
         del self._audio[keep - self._trimmed :]
         rest = span.text[len(said) :].strip()
         span.text, span.end = said, keep
         return rest
-
-    def _estimate(self, span: Span) -> int:
-        """Bytes that the whole phrase would take, at 15 characters a second: its audio is not complete."""
-        return max(self._total - span.start, int(len(span.text) / 15 * self._line.rate) * self._line.width)
 
     # ------------------------------------------------------------------------------- what is to be sent
 
@@ -137,9 +127,18 @@ class Playout:
             self._floor = self._sent
             self._origin = now - self._seconds(self._sent)
         start = self._sent - self._trimmed
-        payload = bytes(self._audio[start : start + size])
+        if self._muted:
+            payload = self._line.silence * (size // self._line.width)
+            self._gap(self._sent, self._sent + size)
+        else:
+            payload = bytes(self._audio[start : start + size])
         self._sent += size
         return payload, self._mark()
+
+    def _gap(self, start: int, end: int) -> None:
+        if self._gaps and self._gaps[-1][1] == start:
+            start = self._gaps.pop()[0]
+        self._gaps.append((start, end))
 
     def last(self) -> str | None:
         """The mark to send when a reply turns out to be complete after all of it was sent; None if none is wanted."""
@@ -198,9 +197,13 @@ class Playout:
             return []
         heard = self.heard(now)
         begun: list[str] = []
-        while self._spoken < len(self._spans) and self._spans[self._spoken].start < max(heard, 1) and self._sent:
-            # What a retake left of a phrase of which nothing was sent has no words.
-            begun += filter(None, (self._spans[self._spoken].text,))
+        while self._spoken < len(self._spans) and self._sent:
+            span = self._spans[self._spoken]
+            begins = span.audible(self._gaps)
+            if begins >= max(heard, 1):
+                break
+            # What a retake left of a phrase of which nothing was sent has no words; a muted phrase is not heard.
+            begun += [span.text] if span.text and (not self._gaps or begins != span.end) else []
             self._spoken += 1
         return begun
 
@@ -208,17 +211,29 @@ class Playout:
         """Whether the reply is whole and its last sample was heard."""
         return self._complete and not self.held and self.heard(now) >= self._total
 
-    def hold(self, now: float) -> None:
-        """Stop: what was sent and not heard will be sent again, if the carrier can throw it away."""
+    def hold(self, now: float, *, lost: bool = False) -> None:
+        """Stop: what was sent and not heard will be sent again, if the carrier can throw it away, or has `lost` it."""
         if self.held:
             return
-        self._floor = self.heard(now) if self._clears else self._sent
+        self._floor = self.heard(now) if self._clears or lost else self._sent
         self._sent = self._marked = self._floor
+        self._gaps = [(start, min(end, self._floor)) for start, end in self._gaps if start < self._floor]
         self._pending.clear()
         self.held = True
         self._origin = None
         if self._complete:
             self._fill()
+
+    def mute(self, on: bool, now: float) -> bool:
+        """From the last sample heard on send silence in place of the audio, or the audio again, where the carrier can
+        throw away what it was sent; else from the next one to be sent on. Whether the carrier has to be told to.
+        """
+        changed, self._muted = self._muted is not on, on
+        if not changed or self.held or not self.turn or self._sent == self.heard(now) or not self._clears:
+            return False
+        self.hold(now)
+        self.release()
+        return True
 
     def release(self) -> None:
         self.held = False
@@ -228,18 +243,15 @@ class Playout:
         heard = self.heard(now) if self.held or self._clears else self._sent
         complete = self._complete and heard >= self._total
         parts = [
-            span.text
-            if span.end is not None and heard >= span.end
-            else _words(span.text, (heard - span.start) / max(1, self._length(span)))
+            span.heard(heard, self._total, self._gaps)
             for span in self._spans
             if heard > span.start or (span.end == span.start and complete)
         ]
-        result = Heard(" ".join(part for part in parts if part), self._seconds(heard), complete)
+        silent = sum(min(end, heard) - start for start, end in self._gaps if start < heard)
+        text = " ".join(part for part in parts if part)
+        result = Heard(text, self._seconds(heard - silent), complete and not silent)
         self.stage(0)
         return result
-
-    def _length(self, span: Span) -> int:
-        return self._estimate(span) if span.end is None else span.end - span.start
 
     def trim(self, now: float) -> None:
         """Let go of audio that was heard: a long reply costs no more memory than its last seconds."""
@@ -254,13 +266,3 @@ class Playout:
 
     def _seconds(self, position: int) -> float:
         return position / self._line.second
-
-
-def _words(text: str, share: float) -> str:
-    """The whole words in the first `share` of `text`, by length: always a prefix of it."""
-    if share >= 1:
-        return text
-    cut = int(len(text) * max(0.0, share))
-    if cut < len(text) and not text[cut].isspace():
-        cut = text.rfind(" ", 0, cut + 1)
-    return text[: max(0, cut)].rstrip()

@@ -6,7 +6,7 @@ to remember (a stream id, a sequence number) and nothing else. Adding a carrier 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,24 @@ class Started:
     caller: str = ""
     called: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
+    ticket: str = ""
+    """What lets this socket in: as the carrier was given it with the answer to its webhook, or set up with it."""
+    again: bool = False
+    """It says that it belongs to `call`, which was here before, and is no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A media socket's handshake, before it is accepted."""
+
+    path: dict[str, str]
+    """Parameters of the path."""
+    query: dict[str, str]
+    """Of a parameter that is given twice, the last."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    peer: str
+    """The other side's address, with its port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,10 @@ class Wire(Protocol):
     """Whether the other side echoes marks."""
     batch: float
     """Seconds of audio in one outgoing message: more where the other side buffers and can `clear`."""
+    digits: bool
+    """Whether the other side says which digits are pressed. If not, the audio is searched for their tones."""
+    early: bool
+    """Whether media may come before the call is answered: ringing, announcements."""
 
     def receive(self, data: Message) -> bytes | Signal | None:
         """One message of the other side: audio as bytes (no object is built for a frame), a signal, or None.
@@ -77,6 +99,12 @@ class Wire(Protocol):
 
     def clear(self) -> Message | None:
         """A request to throw away everything not yet played; None where the dialect has none."""
+
+    def press(self, digits: str) -> Sequence[Message] | None:
+        """What presses these digits (0-9, *, #, A-D) at the other side; None where the dialect has no word for it."""
+
+    def transfer(self, number: str) -> Sequence[Message] | None:
+        """What connects the caller with `number` (E.164 with its plus); None where the dialect has no word for it."""
 
     def announce(self, event: TraceEvent) -> Sequence[Message]:
         """What this dialect tells its other side of an event of the call: mostly nothing."""

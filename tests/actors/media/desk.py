@@ -23,6 +23,7 @@ class Desk:
     """A call that does nothing."""
 
     reason = ""
+    onward = ""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -44,6 +45,9 @@ class Desk:
 
     def voice_ended(self, at: float) -> None:
         self.told.append(("ended", round(at, 6)))
+
+    def pressed(self, digit: str) -> None:
+        self.told.append(t.DigitPressed(digit))
 
     def words(self, text: str, utterance: int) -> None:
         raise AssertionError("media knows no words")

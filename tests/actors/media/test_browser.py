@@ -179,3 +179,10 @@ def test_an_act_an_error_and_the_end_are_told():
 
 def test_what_only_the_house_needs_to_know_is_not_told():
     assert told(Browser("sales"), CallStarted("c1", "sales", "browser")) == []
+
+
+def test_a_page_has_no_telephone() -> None:
+    wire = Browser("bikes")
+    assert wire.digits, "so that its audio is not searched for keys"
+    assert wire.press("1") is None
+    assert wire.transfer("+33140000000") is None

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import speech
 
-from parlance.actors.media.actor import AHEAD, PAUSED, STORE
+from parlance.actors.media.actor import PAUSED, STORE
 from parlance.actors.media.fake import FakeWire
+from parlance.actors.media.pace import AHEAD
 from parlance.actors.media.port import Message, Signal
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine import message as m
@@ -51,7 +52,7 @@ def test_audio_faster_than_real_time_ends_the_call_and_nothing_of_it_is_heard_an
     house = House()
     for _ in range(round(AHEAD / BEAT) + 200):
         house.hear(SILENT)
-    assert house.gone() == m.Gone("audio arrives faster than real time", m.How.FAILED)
+    assert house.gone() == m.Gone("audio arrives faster than real time", m.How.FAILED, m.By.CARRIER)
     assert len(house.fed) == round(AHEAD / BEAT)
     assert len(house.desk.all(t.LineFault)) == 1, "one end is one fault"
     assert house.socket.texts() == ["error bad_message"]
@@ -83,7 +84,7 @@ def test_a_line_without_any_audio_ends_after_its_bound_and_once() -> None:
     house.tick(250)
     assert house.desk.happened == []
     house.tick(100)
-    assert house.gone() == m.Gone("no audio from the line for 5 s", m.How.FAILED)
+    assert house.gone() == m.Gone("no audio from the line for 5 s", m.How.FAILED, m.By.CARRIER)
 
 
 def test_messages_that_are_no_audio_do_not_count_as_a_sound_of_life() -> None:
@@ -103,14 +104,14 @@ def test_ten_bad_messages_are_forgiven_and_the_next_one_ends_the_call() -> None:
     assert house.desk.happened == []
     assert len(house.fed) == 10
     house.hear("nonsense", "nonsense")
-    assert house.gone() == m.Gone("more than 10 bad messages", m.How.FAILED)
+    assert house.gone() == m.Gone("more than 10 bad messages", m.How.FAILED, m.By.CARRIER)
     assert house.media.faults == 11
 
 
 def test_a_second_start_ends_the_call() -> None:
     house = House()
     house.hear("start reception")
-    assert house.gone() == m.Gone("the call was started twice", m.How.FAILED)
+    assert house.gone() == m.Gone("the call was started twice", m.How.FAILED, m.By.CARRIER)
 
 
 def test_a_fatal_error_of_the_dialect_ends_the_call() -> None:
@@ -120,7 +121,7 @@ def test_a_fatal_error_of_the_dialect_ends_the_call() -> None:
 
     house = House(Strict())
     house.hear("hello", "hello")
-    assert house.gone() == m.Gone("that is not this dialect at all", m.How.FAILED)
+    assert house.gone() == m.Gone("that is not this dialect at all", m.How.FAILED, m.By.CARRIER)
     assert house.media.faults == 1
 
 
@@ -174,7 +175,7 @@ def test_a_line_that_stops_playing_ends_the_call() -> None:
     house.tick(13)
     house.hear("mark p1")
     house.tick(200)
-    assert house.gone() == m.Gone("the line stopped playing", m.How.FAILED)
+    assert house.gone() == m.Gone("the line stopped playing", m.How.FAILED, m.By.CARRIER)
 
 
 @pytest.mark.parametrize("when", ["audio", "clear", "announcement"])
@@ -194,7 +195,7 @@ def test_a_socket_that_stalls_ends_the_call_once(when: str) -> None:
     elif when != "audio":
         house.media.announce(t.Record(1, 0.0, t.DigitPressed("1")))
     house.tick(3)
-    assert house.gone() == m.Gone("nobody reads", m.How.FAILED)
+    assert house.gone() == m.Gone("nobody reads", m.How.FAILED, m.By.CARRIER)
 
 
 def test_nothing_is_sent_to_a_line_that_has_ended() -> None:
@@ -348,7 +349,7 @@ def test_a_flood_of_messages_without_audio_ends_the_call() -> None:
     house = House()
     for name in range(10_000):
         house.hear(f"mark m{name}")
-    assert house.gone() == m.Gone("too many messages without audio", m.How.FAILED)
+    assert house.gone() == m.Gone("too many messages without audio", m.How.FAILED, m.By.CARRIER)
 
 
 def test_marks_and_keys_at_a_telephone_s_pace_are_no_flood() -> None:
