@@ -19,10 +19,10 @@ from parlance.agents import load
 from parlance.codecs import wav
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.codecs.resample import resample
-from parlance.config import Settings
 from parlance.engine.agent import Agent, Interruption
 from parlance.engine.errors import Misconfigured
 from parlance.house import House
+from parlance.settings import Settings
 
 Samples = NDArray[np.float64]
 
@@ -148,15 +148,15 @@ def test_an_agent_has_no_second_opinion_unless_it_asks_for_one() -> None:
         Agent.model_validate({"name": "quiet", "interruption": {"second_opinion": "silro"}})
 
 
-def test_the_calls_of_an_agent_that_asks_for_it_share_one_and_those_of_others_have_none() -> None:
+async def test_the_calls_of_an_agent_that_asks_for_it_share_one_and_those_of_others_have_none() -> None:
     silero()
     plain = load.shipped()["rehearsal"]
     choosy = Agent.model_validate(plain.model_dump() | {"name": "choosy", "interruption": {"second_opinion": "silero"}})
     house = House(Settings(default_agent="choosy"), {"rehearsal": plain, "choosy": choosy})
-    seconds = [
-        house.call(agent, FakeWire(TELEPHONE), FakeLine(TELEPHONE), Started()).media.gate._second  # type: ignore[attr-defined]
-        for agent in (choosy, choosy, plain)
-    ]
+    seconds = []
+    for agent in (choosy, choosy, plain):
+        entry = house.office.arrivals.of("fake", Started(agent=agent.name))
+        seconds.append(house.call(agent, FakeWire(TELEPHONE), FakeLine(TELEPHONE), entry)[1].gate._second)
     assert isinstance(seconds[0], Silero)
     assert seconds == [seconds[0], seconds[0], None]
     assert House(Settings(default_agent="rehearsal"), {"rehearsal": plain}).silero is None

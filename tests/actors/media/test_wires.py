@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from parlance.actors.media.browser import Browser
 from parlance.actors.media.port import Digit, Marked, Message, Signal, Started, Stopped, Wire
-from parlance.actors.media.twilio import Twilio
+from parlance.actors.media.twilio.wire import Twilio
 from parlance.engine.errors import LineError
 from parlance.engine.trace import CallEnded, CallerBegan, TurnEnded
 

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import json
 from binascii import b2a_base64
-from collections.abc import Sequence
 from typing import Any
 
-from parlance.actors.media.envelope import audio, opened, plain, shown
+from parlance.actors.media.dialect import Dialect
+from parlance.actors.media.envelope import audio, counted, opened, plain, shown
+from parlance.actors.media.jitter import Sequencer
+from parlance.actors.media.number import e164
 from parlance.actors.media.port import Digit, Marked, Message, Signal, Started, Stopped
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import LineError
-from parlance.engine.trace import TraceEvent
 
 _DIGITS = frozenset("0123456789*#ABCD")
+_SECRETS = ("ticket", "token")
 
 
-class Twilio:
+class Twilio(Dialect):
     """One media stream.
 
     The TwiML's `<Parameter>`s arrive as `Started.parameters`. Of these `agent` says who shall answer, and `from`
-    and `to`, where the TwiML passes them on, are the two numbers: the stream does not know them.
+    and `to`, where the TwiML passes them on, are the two numbers: the stream does not know them. `ticket` or `token`
+    lets the stream in, and is not among the parameters; `call` beside it is our id of the call. `ticket` here: what
+    the handshake had, for those who can put nothing into the stream.
     """
 
     carrier = "twilio"
@@ -33,9 +37,12 @@ class Twilio:
     marks = True
     batch = 0.1
 
-    def __init__(self) -> None:
+    def __init__(self, ticket: str = "") -> None:
+        self._ticket = ticket
         self._stream = ""
         self._before = ""
+        # Its socket keeps the order: what is missing was lost before, and what comes after it need not wait for long.
+        self._sequencer = Sequencer(self.format, rate=1000, window=1)
 
     def receive(self, data: Message) -> bytes | Signal | None:
         """One message. Fatal are a `start` that cannot be used and a second one."""
@@ -49,7 +56,9 @@ class Twilio:
                 raise LineError("a media message has no media in it")
             if media.get("track", "inbound") != "inbound":
                 return None
-            return audio(media.get("payload")) or None
+            sound = audio(media.get("payload"))
+            at = counted(media.get("timestamp"))
+            return sound or None if at is None else self._sequencer.place(at, sound)
         if not isinstance(event, str):
             raise LineError("a message has no event")
         if event == "mark":
@@ -79,19 +88,18 @@ class Twilio:
         if not isinstance(parameters, dict):
             raise LineError("start's customParameters are not an object", fatal=True)
         named = {name: plain(value) or "" for name, value in parameters.items()}
+        given = next((named[name] for name in _SECRETS if named.get(name)), "")
+        ticket = given or self._ticket
         self._stream = stream
         self._before = f'{{"event":"media","streamSid":{json.dumps(stream)},"media":{{"payload":"'
         return Started(
             agent=named.get("agent", ""),
-            call=plain(start.get("callSid")) or "",
-            caller=named.get("from", ""),
-            called=named.get("to", ""),
-            parameters=named,
+            call=(named.get("call", "") if ticket else "") or plain(start.get("callSid")) or "",
+            caller=e164(named.get("from", "")),
+            called=e164(named.get("to", "")),
+            parameters={name: value for name, value in named.items() if name not in _SECRETS},
+            ticket=ticket,
         )
-
-    def hello(self, call: str, agent: str) -> Sequence[Message]:
-        """Nothing: Twilio waits for no answer."""
-        return ()
 
     def audio(self, payload: bytes) -> Message:
         """Once `Started` was received. A template, because `json.dumps` costs several times as much."""
@@ -101,19 +109,8 @@ class Twilio:
         return json.dumps({"event": "mark", "streamSid": self._stream, "mark": {"name": name}})
 
     def clear(self) -> Message | None:
+        """Twilio echoes the marks that are still waiting at once."""
         return json.dumps({"event": "clear", "streamSid": self._stream})
-
-    def announce(self, event: TraceEvent) -> Sequence[Message]:
-        """Nothing: the other side is a telephone."""
-        return ()
-
-    def complaint(self, error: str, *, code: str, retry: bool) -> Sequence[Message]:
-        """Nothing: the dialect has no message for it."""
-        return ()
-
-    def goodbye(self, reason: str) -> Sequence[Message]:
-        """Nothing: closing the socket lets Twilio go on with the verb after `<Connect>`."""
-        return ()
 
 
 def _part(message: dict[str, Any], name: str) -> dict[str, Any]:
