@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quart import Response, jsonify, request
+from quart import Response, request
+from quart_schema import hide
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
 from parlance.engine.agent import Agent
-from parlance.http import agents, health
+from parlance.http import agents, calls, health, openapi, problem
+from parlance.http.auth import Auth
+from parlance.switchboard.desk import Desk
 
 STATIC = Path(__file__).parent / "static"
 
@@ -70,33 +73,47 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Office:
+    """What the front end needs for calls as a resource."""
+
+    desk: Desk
+    auth: Auth
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     body: bytes
     kind: str
     etag: str
 
 
-def create(view: View, static: Path = STATIC) -> QuartTrio:
-    """The application, with the page's files from `static`."""
+def create(view: View, static: Path = STATIC, office: Office | None = None) -> QuartTrio:
+    """The application, with the page's files from `static`; without an `office` there is no API for calls."""
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY
     # The application's own errors go to the program's log, by way of the root logger.
     app.logger.handlers.clear()
     app.logger.setLevel(logging.NOTSET)
+    finish = openapi.describe(app)
     files = _read(static)
 
     @app.get("/")
+    @hide
     async def page() -> Response:
         return await _answer(files, "index.html")
 
     @app.get("/static/<path:name>")
+    @hide
     async def asset(name: str) -> Response:
         return await _answer(files, name)
 
     app.register_blueprint(health.pages(view.ready, view.statistics))
     app.register_blueprint(agents.pages(view.agents))
-    app.register_error_handler(HTTPException, _problem)
+    if office is not None:
+        app.register_blueprint(calls.pages(office.desk, office.auth))
+    app.register_error_handler(HTTPException, problem.answer)
     app.after_request(_secure)
+    finish()
     return app
 
 
@@ -119,20 +136,6 @@ async def _answer(files: Mapping[str, _File], name: str) -> Response:
     response.set_etag(file.etag)
     response.headers["Cache-Control"] = "no-cache"
     await response.make_conditional(request)
-    return response
-
-
-async def _problem(error: HTTPException) -> Response:
-    """Any error as RFC 9457's problem details, with the headers (`Allow`) that its status asks for."""
-    status = error.code or 500
-    response: Response = jsonify(
-        {"type": "about:blank", "title": error.name, "status": status, "detail": error.description}
-    )
-    response.status_code = status
-    for name, value in error.get_headers():
-        if name.lower() not in ("content-type", "content-length"):
-            response.headers[name] = value
-    response.content_type = "application/problem+json"
     return response
 
 

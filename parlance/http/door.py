@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import socket as sockets
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import trio
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
+from parlance.actors.media.port import Visit
+from parlance.http import problem
 from parlance.http.direct import DirectSocket
-from parlance.http.gateway import Gateway, Route
+from parlance.http.gateway import Gateway, Route, joined, query
 from parlance.http.mend import MESSAGE
 from parlance.http.reactor import Reactor
 
@@ -24,6 +26,8 @@ HEAD = 16 * 1024
 """Bytes of a request's head, at most: a longer one is the ASGI server's to refuse."""
 WAIT = 5.0
 """Seconds for a connection's first request; then it is the ASGI server's, which has time-outs of its own."""
+SWITCHING = 101
+"""The status of a handshake that has succeeded."""
 END = b"\r\n\r\n"
 
 
@@ -35,7 +39,6 @@ class Handshake:
     request: Request
     route: Route
     parameters: dict[str, str]
-    query: dict[str, str]
     early: bytes
 
 
@@ -80,30 +83,54 @@ class Door:
             if isinstance(request, Request) and "Upgrade" in request.headers:
                 found = self._gateway.find(_path(request.path))
                 if found is not None:
-                    # Of a parameter that is given twice, the last.
-                    query = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
-                    return Handshake(protocol, request, *found, query, early)
+                    return Handshake(protocol, request, *found, early)
         return None
 
     async def enter(self, stream: trio.SocketStream, handshake: Handshake) -> None:
         """Answer the handshake and bring the call to the line; returns when the call has its socket, or none."""
-        protocol = handshake.protocol
-        protocol.send_response(protocol.accept(handshake.request))
+        protocol, route = handshake.protocol, handshake.route
         try:
+            peer = "{}:{}".format(*stream.socket.getpeername()[:2])
+            visit = _visit(handshake, peer)
+            response = self._answer(handshake, visit)
+            protocol.send_response(response)
             for data in protocol.data_to_send():
                 if data:
                     await stream.send_all(data)
-            if protocol.handshake_exc is not None:
+            if response.status_code != SWITCHING:
                 await stream.send_eof()
                 return
-            peer = "{}:{}".format(*stream.socket.getpeername()[:2])
         except (trio.BrokenResourceError, OSError):
             return  # The other side has gone already.
         raw = sockets.socket(fileno=stream.socket.detach())
         raw.setblocking(False)
         socket = DirectSocket(raw, peer, protocol, self._reactor)
         socket.early(handshake.early)
-        await self._gateway.bring(socket, handshake.route, handshake.parameters, handshake.query)
+        await self._gateway.bring(socket, route, visit)
+
+    def _answer(self, handshake: Handshake, visit: Visit) -> Response:
+        """The handshake's answer: the protocol's own, unless the gateway does not let this visit in."""
+        response = handshake.protocol.accept(handshake.request)
+        if response.status_code != SWITCHING:
+            return response
+        denied = self._gateway.check(handshake.route, visit)
+        if denied is not None:
+            response = handshake.protocol.reject(
+                denied.status, problem.body(denied.status, reason=denied.reason).decode()
+            )
+            for name, value in problem.headers(denied.status).items():
+                response.headers.pop(name, None)
+                response.headers[name] = value
+            return response
+        agreed = handshake.route.agree(map(str.strip, visit.headers.get("sec-websocket-protocol", "").split(",")))
+        if agreed is not None:
+            response.headers["Sec-WebSocket-Protocol"] = agreed
+        return response
+
+
+def _visit(handshake: Handshake, peer: str) -> Visit:
+    request = handshake.request
+    return Visit(handshake.parameters, query(request.path.partition("?")[2]), joined(request.headers.raw_items()), peer)
 
 
 def _path(target: str) -> str:

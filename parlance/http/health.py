@@ -10,9 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from pydantic import BaseModel, ConfigDict
 from quart import Blueprint, Response, jsonify
+from quart_schema import document_response, tag_blueprint
 
 MB = 1e6
+
+
+class Health(BaseModel):
+    """Figures of the process and of its calls."""
+
+    model_config = ConfigDict(extra="allow")
+    status: str
+
+
+class Ready(BaseModel):
+    """Whether a call can be taken, and why not."""
+
+    ready: bool
+    reason: str | None = None
 
 
 def process() -> dict[str, Any]:
@@ -36,13 +52,19 @@ def _resident() -> int:
 def pages(ready: Callable[[], str | None], statistics: Callable[[], dict[str, Any]]) -> Blueprint:
     """`ready`: None, or why no call can be taken now. `statistics`: figures to show, ready for JSON."""
     blueprint = Blueprint("health", __name__)
+    tag_blueprint(blueprint, ["house"])
 
     @blueprint.get("/health")
+    @document_response(Health, 200)
     async def health() -> Response:
+        """Show that the process lives, and its figures"""
         return jsonify({**statistics(), "status": "ok"})
 
     @blueprint.get("/ready")
+    @document_response(Ready, 200)
+    @document_response(Ready, 503)
     async def readiness() -> tuple[Response, int]:
+        """Tell whether a call can be taken"""
         reason = ready()
         if reason is None:
             return jsonify({"ready": True}), 200

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 BROKEN = (h11.ProtocolError, h2.exceptions.H2Error, wsproto.utilities.ProtocolError)
 """What Hypercorn lets escape when a peer breaks its protocol in a place it did not think of."""
+HEAD = 64 * 1024
+"""The longest head of a request, in bytes."""
 UNHEARD = 20
 """Seconds without an acknowledgment after which the kernel gives a peer up; probes of an idle one fit in."""
 
@@ -161,6 +163,8 @@ def _configuration(graceful: float) -> Config:
     config.errorlog = logging.getLogger("parlance.http.hypercorn")
     config.include_server_header = False
     config.websocket_max_message_size = MESSAGE
+    # Ringover signs a webhook by putting all of it into a header once more.
+    config.h11_max_incomplete_size = HEAD
     # Two thirds of a second of 20 ms frames; past that the socket is not read, and the peer feels it.
     config.max_app_queue_size = 32
     return config

@@ -14,10 +14,10 @@ import httpx
 import trio
 from trio_websocket import WebSocketConnection, connect_websocket_url
 
-from parlance.actors.media.port import Socket, Started, Wire
+from parlance.actors.media.port import Socket, Started, Visit, Wire
 from parlance.engine.agent import Agent
 from parlance.engine.errors import LineError, LineGone, Refused
-from parlance.http.app import View, create
+from parlance.http.app import Office, View, create
 from parlance.http.door import Door
 from parlance.http.gateway import Gateway, Route
 from parlance.http.reactor import Reactor
@@ -37,17 +37,20 @@ async def echo(socket: Socket, wire: Wire, started: Started | None) -> None:
 
 
 def routes() -> list[Route]:
-    def browser(path: dict[str, str], query: dict[str, str]) -> tuple[Any, Started | None]:
-        if path["agent_id"] == "nobody":
+    def browser(visit: Visit) -> tuple[Any, Started | None]:
+        if visit.path["agent_id"] == "nobody":
             raise LineError("there is no agent 'nobody'", code=1003)
-        if path["agent_id"] == "busy":
+        if visit.path["agent_id"] == "busy":
             raise Refused("all lines are taken", reason="full", code=1013)
-        return StubWire(query.get("format", "webm")), Started(agent=path["agent_id"])
+        return StubWire(visit.query.get("format", "webm")), Started(agent=visit.path["agent_id"])
+
+    def conversation(visit: Visit) -> tuple[Any, Started | None]:
+        return StubWire("browser"), Started(visit.query["agent"])
 
     return [
-        Route("/api/v1/media/twilio", lambda path, query: (StubWire("twilio"), None)),  # type: ignore[arg-type, return-value]
+        Route("/api/v1/media/twilio", lambda visit: (StubWire("twilio"), None)),  # type: ignore[arg-type, return-value]
         Route("/ws/voice-agent/{agent_id}", browser),
-        Route("/api/v1/realtime/conversation", lambda path, query: (StubWire("browser"), Started(query["agent"]))),  # type: ignore[arg-type, return-value]
+        Route("/api/v1/realtime/conversation", conversation),
     ]
 
 
@@ -67,6 +70,9 @@ class House:
     port: int = 0
     stop: trio.Event = field(default_factory=trio.Event)
     agents: dict[str, Agent] = field(default_factory=lambda: {"receptionist": RECEPTIONIST})
+    office: Office | None = None
+    routes: list[Route] = field(default_factory=routes)
+    gateway: Gateway = field(init=False)
 
     @property
     def http(self) -> str:
@@ -74,8 +80,9 @@ class House:
 
     async def run(self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
         view = View(agents=self.agents, ready=lambda: self.reason, statistics=lambda: {"calls": 3})
-        app = create(view, self.static)
-        gateway = Gateway(app.asgi_app, self._take, routes())
+        app = create(view, self.static, self.office)
+        # The list stays the test's: what it adds is routed.
+        self.gateway = gateway = Gateway(app.asgi_app, self._take, self.routes)
         app.asgi_app = gateway  # type: ignore[method-assign]
         async with trio.open_nursery() as nursery:
             door = None

@@ -22,7 +22,7 @@ from test_sound import SPY
 
 from parlance import main
 from parlance.agents import load
-from parlance.config import Settings
+from parlance.settings import Settings
 
 SAMPLE = Path(__file__).parent.parent.parent / "samples" / "patient.wav"
 PICTURE = os.environ.get("PARLANCE_PICTURE")

@@ -232,7 +232,7 @@ async def test_other_requests_reach_the_application(house: House):
 
 
 def test_pattern_is_literal_but_for_its_parameters():
-    route = Route("/a.b/{one}/c/{two}", lambda path, query: (StubWire("x"), None))  # type: ignore[arg-type, return-value]
+    route = Route("/a.b/{one}/c/{two}", lambda visit: (StubWire("x"), None))  # type: ignore[arg-type, return-value]
     assert route.match("/a.b/1/c/2") == {"one": "1", "two": "2"}
     assert route.match("/axb/1/c/2") is None
     assert route.match("/a.b/1/c/") is None

@@ -242,7 +242,7 @@ class Reception:
     async def look(self, stream: trio.SocketStream) -> Handshake:
         self.worker.taken += 1
         await trio.sleep(0.3)
-        return Handshake(*cast("Any", (None, None, None, {}, {}, b"")))
+        return Handshake(*cast("Any", (None, None, None, {}, b"")))
 
     async def enter(self, stream: trio.SocketStream, handshake: Handshake) -> None:
         self.worker.load += 1
