@@ -1,4 +1,4 @@
-"""The command line: `parlance call`, `parlance serve`, `parlance agents`. What it finds wrong is one message and
+"""The command line: `parlance call`, `serve`, `agents`, `key`. What it finds wrong is one message and
 exit code 2.
 """
 
@@ -21,7 +21,10 @@ from parlance import main as root
 from parlance import play
 from parlance import workers as crowd
 from parlance.engine.errors import ParlanceError
+from parlance.engine.faults import checked
+from parlance.http import auth
 from parlance.http.share import Share
+from parlance.settings import Key
 from parlance.terminal.live import Show
 from parlance.terminal.waterfall import Chart, rows, summary
 
@@ -127,6 +130,25 @@ def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
     for fact in facts:
         table.add_row(*(str(fact[key]) for key in ("name", "title", "ear", "mind", "voice", "calls")))
     Console(highlight=False).print(table)
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is: it stands in logs and settings.")] = "operator",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="calls:read, calls:write, calls:place or admin; several times for several.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key for the API. It is shown once; the settings get its hash."""
+    made, hash = auth.make()
+    entry = checked(Key, {"name": name, "hash": hash, "scopes": scope or ["admin"]}, "the key")
+    if as_json:
+        print(json.dumps({"key": made, **entry.model_dump(mode="json")}))
+        return
+    scopes = ", ".join(json.dumps(one) for one in entry.scopes)
+    print(f"The key, which is shown now and never again:\n\n  {made}\n\nIts place in parlance.toml:\n")
+    print(f'[[api.keys]]\nname = "{entry.name}"\nhash = "{entry.hash}"\nscopes = [{scopes}]')
 
 
 def main() -> None:

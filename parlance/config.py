@@ -1,9 +1,8 @@
-"""The settings: one validated tree, read once when the program starts.
+"""Reading the settings, once, when the program starts.
 
-What belongs here is what an operator of the whole house may have an opinion about; what belongs to one agent is in that
-agent's own file. A TOML file is read first and the environment over it: `PARLANCE_PORT` is `port`,
-`PARLANCE_MEDIA__HELLO` is `hello` in the table `[media]`, and a list is written with the system's path separator.
-Reading reports every fault at once. Times are seconds.
+A TOML file is read first and the environment over it: `PARLANCE_PORT` is `port`, `PARLANCE_MEDIA__HELLO` is `hello` in
+the table `[media]`, and a list of paths is written with the system's path separator. Reading reports every fault at
+once, each at its line or its variable.
 """
 
 from __future__ import annotations
@@ -12,88 +11,18 @@ import difflib
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, get_args
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 
-from parlance.engine.agent import Strict
 from parlance.engine.errors import Misconfigured
+from parlance.settings import Settings
 
 DEFAULT_FILE = Path("parlance.toml")
 PREFIX = "PARLANCE_"
-
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-
-
-class Limits(Strict):
-    calls: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """Simultaneous calls, all agents together."""
-    lateness: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.01
-    """How late the metronome may be before no more calls are taken; 0 takes them however late it is."""
-
-
-class Drain(Strict):
-    limit: Seconds = 30.0
-    """How long calls may go on after the program was asked to stop."""
-    grace: Seconds = 10.0
-    """How long their last words may take after that."""
-
-
-class Media(Strict):
-    hello: Seconds = 10.0
-    """From an open media socket to the carrier's start message."""
-    bad_messages: Annotated[int, Field(ge=0, le=100_000)] = 10
-    """How many malformed messages a call survives."""
-    silence: Seconds = 30.0
-    """No audio at all from the carrier, not even silence: the line is dead."""
-    lead: Annotated[float, Field(ge=0.02, le=5, allow_inf_nan=False)] = 0.2
-    """Audio sent ahead of the ear."""
-
-
-class Watch(Strict):
-    limit: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0.05
-    """A task that stops all others for longer is reported; 0 turns the watch off."""
-
-
-class Garbage(Strict):
-    freeze: bool = True
-    """Never walk again what the start has made."""
-    threshold: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
-    """Objects made since the last collection that set the next one off; 0 leaves Python's own number."""
-
-
-class Log(Strict):
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    # `json` is a method of every pydantic model, so only the key can have that name.
-    as_json: bool = Field(default=False, alias="json")
-    """The key `json`: one JSON object a line instead of text."""
-
-    @field_validator("level", mode="before")
-    @classmethod
-    def _any_case(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
-
-
-class Settings(Strict):
-    """Everything an operator can set. Complete without a file and without an environment."""
-
-    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    """0 lets the system choose one."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes that share the port, each with limits of its own."""
-    agents: tuple[Path, ...] = ()
-    """YAML files, or folders of them, in addition to the agents that ship."""
-    default_agent: Annotated[str, StringConstraints(min_length=1)] = "receptionist"
-    """Who answers when the carrier does not say who shall."""
-    limits: Limits = Limits()
-    drain: Drain = Drain()
-    media: Media = Media()
-    watch: Watch = Watch()
-    gc: Garbage = Garbage()
-    log: Log = Log()
 
 
 def load(
@@ -220,12 +149,25 @@ class _Sources:
 
 def _model_at(path: tuple[str, ...]) -> type[BaseModel] | None:
     """The table at `path`, or None where there is a value or nothing."""
-    model: Any = Settings
+    model: type[BaseModel] | None = Settings
     for key in path:
+        if key.isdecimal():
+            continue  # An item of a list of tables.
         field = _fields(model).get(key) if model is not None else None
-        kind = field.annotation if field is not None else None
-        model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-    return model  # type: ignore[no-any-return]
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return model
+
+
+def _secret(loc: tuple[int | str, ...]) -> bool:
+    """Whether what is at `loc` may hold a secret, which is never shown: a table around one may, too."""
+    path = tuple(str(part) for part in loc)
+    table = _model_at(path)
+    if table is not None:
+        return any("SecretStr" in str(field.annotation) for field in table.model_fields.values())
+    above = _model_at(path[:-1])
+    field = _fields(above).get(path[-1]) if above is not None else None
+    return field is not None and "SecretStr" in str(field.annotation)
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
@@ -236,7 +178,8 @@ def _explain(loc: tuple[int | str, ...], kind: str, message: str, value: object)
     name = ".".join(str(part) for part in loc)
     if kind != "extra_forbidden":
         shown = repr(value)
-        return f"{name}: {message} (got {shown if len(shown) <= 60 else shown[:57] + '...'})"
+        got = f" (got {shown if len(shown) <= 60 else shown[:57] + '...'})"
+        return f"{name}: {message}{'' if _secret(loc) else got}"
     table = _model_at(tuple(str(part) for part in loc[:-1]))
     near = difflib.get_close_matches(str(loc[-1]), _fields(table), 1) if table is not None else []
     return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
@@ -256,14 +199,21 @@ def _syntax(file: Path, text: str, message: str) -> str:
 
 
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
+_ITEM = re.compile(r"\s*\[\[([^\[\]]+)\]\]\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*([\w.\-\"' ]+?)\s*=")
 
 
 def _key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
     """The line of every key and table of a TOML text that is known to be valid; keys of inline tables are not found."""
     table: tuple[str, ...] = ()
+    items: Counter[tuple[str, ...]] = Counter()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
+        if item := _ITEM.match(line):
+            path = _parts(item[1])
+            table = (*path, str(items[path]))
+            items[path] += 1
+            yield table, number
+        elif header := _HEADER.match(line):
             table = _parts(header[1])
             yield table, number
         elif key := _KEY.match(line):

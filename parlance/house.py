@@ -6,7 +6,6 @@ The composition root together with `main`: it may import everything, and of the 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -26,32 +25,29 @@ from parlance.actors.speaker.prepared import Prepared
 from parlance.actors.thinker.actor import ThinkerActor
 from parlance.actors.thinker.history import History
 from parlance.codecs.format import TELEPHONE, Format
-from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.call import Call
 from parlance.engine.errors import LineError, LineGone, Misconfigured, ParlanceError, ProviderError, Refused
-from parlance.engine.exchange import AGAIN_LATER, Exchange, Placed
+from parlance.engine.exchange import AGAIN_LATER, Exchange, Placed, Seat
 from parlance.engine.garbage import Garbage
 from parlance.engine.message import How
 from parlance.engine.metronome import Metronome
 from parlance.engine.saturation import Saturation
 from parlance.engine.trace import Sink
 from parlance.engine.watch import Watch
+from parlance.office import Office
 from parlance.registry import Crew, Registry
+from parlance.settings import Settings
+from parlance.switchboard.arrivals import POLICY
+from parlance.switchboard.entry import Entry
 
 UNKNOWN_AGENT = 1003
 """The close code that users of the browser profile were promised for an agent that does not exist."""
-
-ON_THE_LINE = 1008
-"""The close code for a second socket of one call."""
 
 CLOSING = 2.0
 """Seconds for closing what is kept open to providers."""
 AGAIN = 5.0
 """Seconds until a provider's own work that failed is begun again."""
-NUMBER = 64
-"""Characters kept of a caller's and a called number."""
-
 _NAME = re.compile(r"[!-~]{1,128}")
 """What may be a call's id: it goes into every log line and record of the call."""
 
@@ -85,6 +81,7 @@ class House:
         self.saturation = Saturation(settings.limits.lateness)
         self.metronome = Metronome(saturation=self.saturation, watch=self.watch)
         self.exchange = Exchange(settings.limits.calls, crashed=self._crashed)
+        self.office = Office(self)
         self.sinks: list[Sink] = []
         """Told of every event of every call, after the call's own sinks."""
         self.ready = False
@@ -94,6 +91,7 @@ class House:
         async with self._connections(), trio.open_nursery() as nursery:
             await nursery.start(self.metronome.run)
             await nursery.start(self.exchange.run)
+            await nursery.start(self.office.run)
             for provider in self.registry.shared.values():
                 if (run := getattr(provider, "run", None)) is not None:
                     await nursery.start(_kept, run)
@@ -140,26 +138,34 @@ class House:
 
         True: the call is on the line, has the socket and closes it, and `ended` is called when nothing is left of it.
         """
+        entry: Entry | None = None
         try:
             started = started or await self._hello(socket, wire)
-            agent = self._agent(started.agent)
-            self._check(started)
-            seat = self.exchange.admit(agent)
-            self.saturation.admitted()
+            if started.call and not _NAME.fullmatch(started.call):
+                raise LineError("the call's id must be 1 to 128 printable ASCII characters", fatal=True, code=1008)
+            entry = self.office.arrivals.of(wire.carrier, started)
+            if entry.call is not None:
+                self.office.arrivals.rejoin(entry, wire, socket, ended)
+                return True
+            agent = self._agent(entry.record.agent)
+            seat = entry.seat or self.seat(agent.name)
         except LineGone:
             return False
         except (Refused, LineError) as error:
+            if entry is not None:
+                self.office.arrivals.turned_away(entry, str(error))
             log.info("call refused", carrier=wire.carrier, reason=str(error))
-            retry = isinstance(error, Refused) and error.code not in (UNKNOWN_AGENT, ON_THE_LINE)
+            retry = isinstance(error, Refused) and error.code not in (UNKNOWN_AGENT, POLICY)
             code = error.reason if isinstance(error, Refused) else "bad_message"
             for message in wire.complaint(str(error), code=code.replace("-", "_"), retry=retry):
                 socket.send(message)
             await socket.close(error.code, str(error))
             return False
         with seat:
-            call = self.call(agent, wire, socket, started)
-            self.exchange.put(seat, call, ended=partial(self._gone, call, socket, ended))
+            call, media = self.call(agent, wire, socket, entry)
+            self.exchange.put(seat, call, ended=partial(self._gone, entry, call, socket, ended))
         self.metronome.join(call)
+        self.office.board.joined(entry, call, wire, media)
         log.info("call", call=call.id, agent=agent.name, carrier=wire.carrier, peer=socket.peer)
         return True
 
@@ -169,23 +175,18 @@ class House:
         if await self.take(socket, wire, started, ended=ended.set):
             await ended.wait()
 
-    def _gone(self, call: Call, socket: Socket, ended: Callable[[], None]) -> None:
+    def _gone(self, entry: Entry, call: Call, socket: Socket, ended: Callable[[], None]) -> None:
         self.metronome.leave(call)
+        self.office.board.parted(entry, call)
         # Media closes it in good order, unless the call failed before media lived.
         socket.drop()
         log.info("call ended", call=call.id, how=call.state.how.value, reason=call.state.reason)
         ended()
 
-    def call(self, agent: Agent, wire: Wire, socket: Socket, started: Started) -> Call:
+    def call(self, agent: Agent, wire: Wire, socket: Socket, entry: Entry) -> tuple[Call, MediaActor]:
         """A call with its four actors, ready to run."""
-        crew, bounds = self.crews[agent.name], self.settings.media
-        call = Call(
-            started.call or secrets.token_hex(8),
-            agent,
-            carrier=wire.carrier,
-            caller=started.caller[:NUMBER],
-            called=started.called[:NUMBER],
-        )
+        crew, bounds, known = self.crews[agent.name], self.settings.media, entry.record
+        call = Call(known.id, agent, carrier=wire.carrier, caller=known.caller, called=known.called)
         limits, pauses = agent.limits, agent.endpointing
         endpoint = Endpoint(pauses.least, pauses.most)
         listener = ListenerActor(crew.ear, wire.format, call, endpoint, transcript=limits.transcript)
@@ -197,12 +198,14 @@ class House:
             gate=Gate(wire.format, second=self.silero if agent.interruption.second_opinion == "silero" else None),
             names=(call.id, agent.name),
             prepared=partial(self._voices[id(crew.voice)][1].get, line=wire.format),
-            bounds=Bounds(faults=bounds.bad_messages, silence=bounds.silence, lead=bounds.lead),
+            bounds=Bounds(bounds.bad_messages, bounds.silence, bounds.lead, bounds.reconnect),
+            early=self.office.early(entry, wire),
+            onward=partial(self.office.board.onward, entry),
         )
         thinker = ThinkerActor(crew.mind(), History(), call)
         call.attach(media, listener, thinker, SpeakerActor(crew.voice, media, call))
-        call.trace.sinks.extend((media.announce, *self.sinks))
-        return call
+        call.trace.sinks.extend((media.announce, *self.office.sinks(entry), *self.sinks))
+        return call, media
 
     async def _hello(self, socket: Socket, wire: Wire) -> Started:
         """The carrier's first messages, until it has said which call this is."""
@@ -214,25 +217,23 @@ class House:
             raise LineError("no start message among the first messages", fatal=True, code=1008)
         raise LineError(f"no start message within {self.settings.media.hello:g} s", fatal=True, code=1008)
 
+    def seat(self, agent: str) -> Seat:
+        """Capacity for one call of that agent. Raises `Refused`."""
+        if not self.ready:
+            raise self.exchange.refuse("starting", AGAIN_LATER, "this server is starting: try again in a moment")
+        if self.refusal() == "saturated":
+            told = "this server is at its limit: try again later, or on another one"
+            raise self.exchange.refuse("saturated", AGAIN_LATER, told)
+        seat = self.exchange.admit(self._agent(agent))
+        self.saturation.admitted()
+        return seat
+
     def _agent(self, name: str) -> Agent:
-        name = name or self.settings.default_agent
         if name in self.crews:
             return self.agents[name]
         known = ", ".join(sorted(known for known in self.crews if self.agents[known].listed))
         told = f"there is no agent {name[:64]!r}; there are {known}"
         raise self.exchange.refuse("unknown-agent", UNKNOWN_AGENT, told)
-
-    def _check(self, started: Started) -> None:
-        """Raises for a call that cannot be taken for reasons other than capacity."""
-        if not self.ready:
-            raise self.exchange.refuse("starting", AGAIN_LATER, "this server is starting: try again in a moment")
-        if started.call and not _NAME.fullmatch(started.call):
-            raise LineError("the call's id must be 1 to 128 printable ASCII characters", fatal=True, code=1008)
-        if self.exchange.get(started.call) is not None:
-            raise self.exchange.refuse("duplicate", ON_THE_LINE, f"call {started.call} is on the line already")
-        if self.refusal() == "saturated":
-            told = "this server is at its limit: try again later, or on another one"
-            raise self.exchange.refuse("saturated", AGAIN_LATER, told)
 
     async def drain(self) -> None:
         """Take no more calls, let those on the line end, then end them properly."""

@@ -14,28 +14,19 @@ import structlog
 import trio
 
 from parlance import config
-from parlance.actors.media.browser import Browser
-from parlance.actors.media.port import Started, Wire
-from parlance.actors.media.recorded import Recorded
-from parlance.actors.media.twilio import Twilio
 from parlance.actors.thinker import script
 from parlance.agents import load as agents
-from parlance.codecs.errors import MissingCodec
-from parlance.config import Settings
 from parlance.engine.agent import Agent
-from parlance.engine.errors import LineError
 from parlance.engine.garbage import GarbageStatistics
 from parlance.engine.watch import WatchStatistics
+from parlance.front import Front
 from parlance.house import House
 from parlance.http import health
-from parlance.http.app import View, create
-from parlance.http.door import Door
-from parlance.http.gateway import Gateway, Route
-from parlance.http.mend import App
 from parlance.http.reactor import Reactor, possible
 from parlance.http.serve import serve, watch_signals
 from parlance.http.share import ABSENT, FULL, Queue, Share
 from parlance.registry import faults
+from parlance.settings import Log, Settings
 from parlance.workers import deaf, obey
 
 log = structlog.get_logger()
@@ -50,27 +41,6 @@ def settings(file: Path | None) -> tuple[Settings, dict[str, Agent]]:
         return known
 
     return config.load(file, agents=read), known
-
-
-def routes(default: str) -> tuple[Route, ...]:
-    """Which path speaks which dialect."""
-    return (
-        Route("/api/v1/media/twilio", lambda path, query: (Twilio(), None)),
-        Route("/ws/voice-agent/{agent}", lambda path, query: _browser(path["agent"], query)),
-        Route("/api/v1/realtime/conversation", lambda path, query: _browser(query.get("agent", default), query)),
-    )
-
-
-def _browser(agent: str, query: dict[str, str]) -> tuple[Wire, Started]:
-    wanted = query.get("format", "webm")
-    if wanted == "pcm16":
-        return Browser(agent), Started(agent=agent)
-    if wanted != "webm":
-        raise LineError(f"format {wanted[:32]!r} is not spoken here: use webm or pcm16", fatal=True, code=1003)
-    try:
-        return Recorded(agent), Started(agent=agent)
-    except MissingCodec as missing:
-        raise LineError(f"{missing}; or use format=pcm16", fatal=True, code=1011) from None
 
 
 async def run(
@@ -90,11 +60,8 @@ async def run(
     house = House(chosen, known)
     queue = None if share is None else Queue(share, lambda: load(house))
     stop = trio.Event()
-    app = create(View(agents=offered(house), ready=house.refusal, statistics=lambda: statistics(house, queue)))
-    gateway = Gateway(app.asgi_app, house.take, routes(chosen.default_agent))
-    app.asgi_app = gateway  # type: ignore[method-assign]
     reactor = Reactor(house.watch) if possible() else None
-    door = None if reactor is None else Door(gateway, reactor)
+    front = Front(house, reactor, lambda: statistics(house, queue))
     # The sockets are read until everything else has ended: calls that are cancelled say goodbye, too.
     async with _reading(reactor), trio.open_nursery() as nursery:
 
@@ -118,12 +85,13 @@ async def run(
         if queue is None:
             await nursery.start(watch)
         port = await nursery.start(
-            lambda task_status: _front(app, door, queue, chosen, stop, nursery.cancel_scope, task_status=task_status)
+            lambda task_status: _front(front, queue, chosen, stop, nursery.cancel_scope, task_status=task_status)
         )
         if queue is not None:
             nursery.start_soon(listen_to_parent, queue)
         opened(chosen.host, port)
         await nursery.start(house.run)
+        await nursery.start(front.listen)
         if queue is not None:
             nursery.start_soon(queue.keep)
         await nursery.start(_keep_watch, house)
@@ -148,8 +116,7 @@ async def _keep_watch(house: House, *, task_status: trio.TaskStatus[None]) -> No
 
 
 async def _front(
-    app: App,
-    door: Door | None,
+    front: Front,
     queue: Queue | None,
     chosen: Settings,
     stop: trio.Event,
@@ -159,23 +126,16 @@ async def _front(
 ) -> None:
     """The front door; when it has closed, so has the house."""
     await serve(
-        app,
+        front.app,
         host=chosen.host,
         port=chosen.port,
         graceful=chosen.drain.grace,
         stop=stop,
-        door=door,
+        door=front.door,
         queue=queue,
         task_status=task_status,
     )
     scope.cancel()
-
-
-def offered(house: House) -> dict[str, Agent]:
-    """The agents that people can choose from, the one that answers by default first."""
-    first = house.settings.default_agent
-    names = sorted(house.agents, key=lambda name: (name != first, name))
-    return {name: house.agents[name] for name in names if house.agents[name].listed}
 
 
 def load(house: House) -> int:
@@ -239,7 +199,7 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
 
 
-def logs(chosen: config.Log) -> None:
+def logs(chosen: Log) -> None:
     """Logging of ours and of the libraries, to standard error, as text or as JSON."""
     level = getattr(logging, chosen.level.upper())
     render = (

@@ -18,11 +18,11 @@ from parlance.codecs import mulaw, wav
 from parlance.codecs.convert import convert
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.codecs.resample import RATES, fourier
-from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Misconfigured
 from parlance.engine.trace import Record
 from parlance.house import House
+from parlance.settings import Settings
 from parlance.terminal.live import Show
 from parlance.terminal.record import Recorder
 from parlance.terminal.tracks import Tracks

@@ -18,10 +18,10 @@ from contextlib import suppress
 import structlog
 import trio
 
-from parlance.config import Settings
 from parlance.engine.errors import Misconfigured
 from parlance.http.serve import listen, watch_signals
 from parlance.http.share import ABSENT, Board, Share
+from parlance.settings import Settings
 
 PAUSE = 1.0
 """Seconds before a worker that has ended is replaced; twice as many each time it fails again."""

@@ -16,11 +16,11 @@ from parlance.actors.media.fake import FakeLine, FakeWire
 from parlance.actors.media.port import Started
 from parlance.actors.thinker.port import Mind
 from parlance.agents import load
-from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Unreachable
 from parlance.engine.trace import CallStarted
 from parlance.house import House
+from parlance.settings import Settings
 
 
 def make(settings: dict[str, Any] | None = None) -> House:

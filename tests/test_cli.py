@@ -29,9 +29,9 @@ from parlance import main as root
 from parlance.__main__ import main
 from parlance.agents import load
 from parlance.codecs import mulaw
-from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.play import load as recording
+from parlance.settings import Settings
 
 FILES = ["call.wav", "trace.jsonl", "transcript.txt"]
 SECONDS = 0.5

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parlance.config import Settings, load
+from parlance.config import load
 from parlance.engine.errors import Misconfigured
+from parlance.settings import Settings
 
 
 def write(folder: Path, text: str) -> Path:

@@ -20,7 +20,6 @@ import pytest
 import trio
 
 from parlance.agents import load
-from parlance.config import Settings
 from parlance.engine.trace import (
     Acted,
     CallEnded,
@@ -36,6 +35,7 @@ from parlance.engine.trace import (
     TurnTimed,
 )
 from parlance.play import play
+from parlance.settings import Settings
 from parlance.terminal.live import Show
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "patient.wav"
@@ -191,7 +191,7 @@ def test_every_response_time_of_the_trace_is_that_of_the_recording(demo: Demo) -
 
 
 def test_the_agent_ended_the_call_and_the_trace_is_whole(demo: Demo) -> None:
-    assert demo.all(CallEnded) == [CallEnded("completed", "agent hung up")]
+    assert demo.all(CallEnded) == [CallEnded("completed", "agent hung up", "agent")]
     assert demo.all(Acted)[-1].act == "hang_up"
     assert demo.all(ChildFailed) == []
     lines = (demo.out / "trace.jsonl").read_text().splitlines()

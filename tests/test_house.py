@@ -23,9 +23,9 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, connect_websoc
 
 from parlance import main
 from parlance.agents import load
-from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.house import House
+from parlance.settings import Settings
 
 BEAT = 0.02
 
@@ -317,7 +317,7 @@ async def test_audio_faster_than_real_time_ends_the_call() -> None:
 
 
 async def test_a_client_that_vanishes_ends_its_call() -> None:
-    async with server() as house:
+    async with server({"media": {"reconnect": 0.3}}) as house:
         socket = await house.twilio()
         await converse(socket, 1.5)
         await socket._stream.aclose()

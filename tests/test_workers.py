@@ -19,10 +19,10 @@ import trio
 from test_house import Server, agents, ending, get
 
 from parlance import main, workers
-from parlance.config import Settings
 from parlance.engine.errors import Misconfigured
 from parlance.house import House
 from parlance.http.share import ABSENT, FULL
+from parlance.settings import Settings
 
 
 def children(pid: int) -> set[int]:
