@@ -14,7 +14,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -119,9 +119,7 @@ class _Sources:
             if not variable.startswith(PREFIX):
                 continue
             path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
-            value: Any = text
-            if path == ("agents",):
-                value = [part for part in text.split(os.pathsep) if part]
+            value = _valued(path, text)
             if _model_at(path) is not None:
                 self.faults.append(f"{variable}: {'.'.join(path)} is a table: set {variable}__<KEY>")
                 continue
@@ -159,6 +157,20 @@ def _model_at(path: tuple[str, ...]) -> type[BaseModel] | None:
     return model
 
 
+def _valued(path: tuple[str, ...], text: str) -> Any:
+    """A variable's text as what the setting at `path` takes: a list, or one of a few numbers; else as it is."""
+    above = _model_at(path[:-1])
+    field = _fields(above).get(path[-1]) if above is not None else None
+    if field is None:
+        return text
+    kind = get_origin(field.annotation)
+    if kind is tuple:
+        separator = os.pathsep if path == ("agents",) else ","
+        return [part.strip() for part in text.split(separator) if part.strip()]
+    numbers = [known for known in get_args(field.annotation) if kind is Literal and isinstance(known, int)]
+    return next((number for number in numbers if text.strip() == str(number)), text)
+
+
 def _secret(loc: tuple[int | str, ...]) -> bool:
     """Whether what is at `loc` may hold a secret, which is never shown: a table around one may, too."""
     path = tuple(str(part) for part in loc)
@@ -179,7 +191,8 @@ def _explain(loc: tuple[int | str, ...], kind: str, message: str, value: object)
     if kind != "extra_forbidden":
         shown = repr(value)
         got = f" (got {shown if len(shown) <= 60 else shown[:57] + '...'})"
-        return f"{name}: {message}{'' if _secret(loc) else got}"
+        told = isinstance(value, str | int | float) and not _secret(loc)
+        return f"{name}: {message}{got if told else ''}"
     table = _model_at(tuple(str(part) for part in loc[:-1]))
     near = difflib.get_close_matches(str(loc[-1]), _fields(table), 1) if table is not None else []
     return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")

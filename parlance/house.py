@@ -148,7 +148,7 @@ class House:
                 self.office.arrivals.rejoin(entry, wire, socket, ended)
                 return True
             agent = self._agent(entry.record.agent)
-            seat = entry.seat or self.seat(agent.name)
+            seat = entry.seat or self.office.board.seat(entry)
         except LineGone:
             return False
         except (Refused, LineError) as error:
@@ -227,6 +227,10 @@ class House:
         seat = self.exchange.admit(self._agent(agent))
         self.saturation.admitted()
         return seat
+
+    def refuse(self, reason: str, code: int, message: str) -> Refused:
+        """The error to raise for a call that is not taken, counted under `reason`."""
+        return self.exchange.refuse(reason, code, message)
 
     def _agent(self, name: str) -> Agent:
         if name in self.crews:

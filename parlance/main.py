@@ -17,6 +17,7 @@ from parlance import config
 from parlance.actors.thinker import script
 from parlance.agents import load as agents
 from parlance.engine.agent import Agent
+from parlance.engine.errors import Misconfigured
 from parlance.engine.garbage import GarbageStatistics
 from parlance.engine.watch import WatchStatistics
 from parlance.front import Front
@@ -40,7 +41,13 @@ def settings(file: Path | None) -> tuple[Settings, dict[str, Agent]]:
         known.update(agents.load(paths, checks=(faults, script.faults)))
         return known
 
-    return config.load(file, agents=read), known
+    chosen = config.load(file, agents=read)
+    for name, calls in chosen.limits.agents.items():
+        if name not in known:
+            raise Misconfigured(f"limits.agents: there is no agent {name!r}; there are {', '.join(sorted(known))}")
+        limits = known[name].limits.model_copy(update={"calls": calls})
+        known[name] = known[name].model_copy(update={"limits": limits})
+    return chosen, known
 
 
 async def run(

@@ -33,6 +33,8 @@ class Limits(Strict):
     """Simultaneous calls, all agents together."""
     lateness: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.01
     """How late the metronome may be before no more calls are taken; 0 takes them however late it is."""
+    agents: dict[str, Annotated[int, Field(ge=1, le=100_000)]] = Field(default_factory=dict)
+    """Simultaneous calls of single agents, instead of what their own files say."""
 
 
 class Drain(Strict):
@@ -55,7 +57,7 @@ class Media(Strict):
     """How long a call waits for its media socket to come back after it was dropped; 0: not at all."""
     open: bool | None = None
     """Whether sockets of the browser profile, and of Twilio where it is not set up, are taken from anybody. Not said:
-    only while the house listens on this machine's own addresses."""
+    only while the house listens on this machine's own addresses, and has no `public_url`."""
     origins: tuple[str, ...] = ()
     """Pages of other hosts that may open browser sockets, as `https://example.com`."""
     second_host: str = "0.0.0.0"
@@ -196,4 +198,4 @@ class Settings(Strict):
     @property
     def open(self) -> bool:
         """Whether sockets that show nothing are taken."""
-        return self.loopback if self.media.open is None else self.media.open
+        return self.loopback and not self.public_url if self.media.open is None else self.media.open

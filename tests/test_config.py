@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -180,3 +181,46 @@ def test_who_answers_by_default_must_exist_and_the_fault_names_its_line(tmp_path
     file = write(tmp_path, 'port = 1\ndefault_agent = "nobody"\n')
     with pytest.raises(Misconfigured, match=r":2: default_agent: there is no agent 'nobody'; there are anna, ben"):
         load(file, {}, agents=lambda paths: {"ben", "anna"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        (
+            "PARLANCE_MEDIA__ORIGINS",
+            "https://one.example, https://two.example",
+            ("https://one.example", "https://two.example"),
+        ),
+        ("PARLANCE_CARRIERS__FREESWITCH__NETWORKS", "10.0.0.0/8", ("10.0.0.0/8",)),
+        ("PARLANCE_CARRIERS__FREESWITCH__RATE", "16000", 16000),
+    ],
+)
+def test_a_variable_may_be_a_list_or_one_of_a_few_numbers(variable: str, text: str, value: object) -> None:
+    found: Any = load(None, {variable: text})
+    for step in variable.removeprefix("PARLANCE_").lower().split("__"):
+        found = getattr(found, step)
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PARLANCE_CARRIERS__ACS__INCOMING_SECRET", "a-short-secret"),
+        ("PARLANCE_CARRIERS__ACS__CONNECTION_STRING", "endpoint=x;accesskey=hidden-key"),
+        ("PARLANCE_CARRIERS__RINGOVER__IVR_SECRET", "a short secret"),
+    ],
+)
+def test_a_secret_that_is_wrong_is_not_shown(variable: str, text: str) -> None:
+    with pytest.raises(Misconfigured) as error:
+        load(None, {variable: text})
+    assert variable in str(error.value)
+    assert text not in str(error.value)
+
+
+def test_the_line_of_an_item_in_a_list_of_tables(tmp_path: Path) -> None:
+    file = tmp_path / "parlance.toml"
+    file.write_text(
+        '[[numbers]]\nnumber = "+33142685300"\ncarrier = "ringover"\n\n[[numbers]]\nnumber = "0142"\ncarrier = "acs"\n'
+    )
+    with pytest.raises(Misconfigured, match=r"parlance.toml:6: numbers.1.number"):
+        load(file, {})

@@ -53,7 +53,7 @@ class Record:
     ended_by: str = ""
     """`caller`, `agent`, `operator`, `carrier` or `house`; empty while it goes on."""
     reason: str = ""
-    """Why it ended, in words, or in one word for what never was answered: `busy`, `no-answer`, `canceled`, `machine`."""
+    """Why it ended, in words; in one word for what never was answered: `busy`, `no-answer`, `canceled`, `machine`."""
     answered_by: str = ""
     """`human` or `machine`, where somebody knows."""
     muted: bool = False

@@ -78,13 +78,13 @@ class Gateway:
     def __init__(self, app: Callable[..., Awaitable[None]], take: Take, routes: Sequence[Route]) -> None:
         self._app = app
         self._take = take
-        self._routes = routes
+        self.routes = tuple(routes)
         self.denied: Counter[tuple[str, str]] = Counter()
         """Handshakes that were not let in, by carrier and reason."""
 
     def find(self, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route of a media path and the path's parameters."""
-        for route in self._routes:
+        for route in self.routes:
             if (parameters := route.match(path)) is not None:
                 return route, parameters
         return None

@@ -64,7 +64,7 @@ class Order(Body):
     )
     not_before: AwareDatetime | None = Field(None, description="When it may be dialed at the earliest.")
     attempts: int | None = Field(
-        None, ge=1, le=10, description="How often it may be dialed; null: as the settings say."
+        None, ge=1, le=20, description="How often it may be dialed; null: as the settings say."
     )
 
     def order(self) -> desk.Order:

@@ -93,4 +93,6 @@ class Arrivals:
     def turned_away(self, entry: Entry, reason: str) -> None:
         """Its media was not let in, for want of room or of its agent: unless it has other media, that ends it."""
         if entry.call is None:
+            # What nobody has offered us is not ours to hang up: its carrier may have other plans for it.
+            entry.ours = entry.ours and (entry.outbound or entry.verdict is not None)
             self._board.happen(entry, l.End(By.HOUSE, reason, failed=True))

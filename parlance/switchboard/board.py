@@ -18,11 +18,13 @@ from parlance.actors.media.port import Wire
 from parlance.engine import life as l
 from parlance.engine.call import Call
 from parlance.engine.errors import Ended, ProviderError
+from parlance.engine.exchange import AGAIN_LATER, Seat
 from parlance.engine.message import By, How
 from parlance.engine.record import Direction, Record, Status
 from parlance.persistence.port import Store
 from parlance.switchboard.entry import Entry, new_id
 from parlance.switchboard.index import Index
+from parlance.switchboard.numbers import same_number
 from parlance.switchboard.port import Carrier, Host, Line, Times
 from parlance.switchboard.routing import Router
 
@@ -113,6 +115,24 @@ class Switchboard:
         self.index.add(entry)
         self.expire(entry, self.times.setup)
         return entry
+
+    def seat(self, entry: Entry) -> Seat:
+        """Capacity for an inbound call: of the number that was called, of its agent, of the house. Raises `Refused`."""
+        called = entry.record.called
+        number = self.router.number(entry.record.carrier, called)
+        if number is not None and 0 < number.channels <= self.busy(called, entry):
+            told = f"{called} carries its {number.channels} calls: try again later"
+            raise self.host.refuse("number-full", AGAIN_LATER, told)
+        return self.host.seat(entry.record.agent)
+
+    def busy(self, number: str, besides: Entry) -> int:
+        """How many calls one of our numbers carries, those that wait to be dialed left out."""
+        return sum(
+            one is not besides
+            and (one.awaited or one.call is not None)
+            and any(same_number(number, party) for party in (one.record.caller, one.record.called))
+            for one in self.index
+        )
 
     def happen(self, entry: Entry, event: l.Event) -> None:
         """An event of a call's life, and everything that follows from it now."""

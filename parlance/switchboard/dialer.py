@@ -90,10 +90,7 @@ class Dialer:
         """Dial now. False: there is no line for it."""
         board, record = self._board, entry.record
         number = board.router.number(record.carrier, record.caller)
-        busy = sum(
-            record.caller in (one.record.caller, one.record.called) and one.id not in self._queue for one in board.index
-        )
-        if number is not None and 0 < number.channels <= busy:
+        if number is not None and 0 < number.channels <= board.busy(record.caller, entry):
             return False
         try:
             entry.seat = board.host.seat(record.agent)

@@ -9,6 +9,7 @@ from typing import Protocol
 from parlance.actors.media.errand import Control, Errand, Handle, Stamp, Verb
 from parlance.actors.media.port import Socket, Wire
 from parlance.engine.agent import Agent
+from parlance.engine.errors import Refused
 from parlance.engine.exchange import Seat
 
 
@@ -30,6 +31,9 @@ class Host(Protocol):
 
     def seat(self, agent: str) -> Seat:
         """Capacity for one call of that agent. Raises `errors.Refused`."""
+
+    def refuse(self, reason: str, code: int, message: str) -> Refused:
+        """The error to raise for a call that is not taken, counted under `reason`."""
 
 
 class Line(Protocol):

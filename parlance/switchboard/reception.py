@@ -17,7 +17,6 @@ import trio
 from parlance.actors.media.webhook import News, Offer, Refusal, Welcome, What
 from parlance.engine import life as l
 from parlance.engine.errors import Refused
-from parlance.engine.exchange import Seat
 from parlance.engine.message import By
 from parlance.engine.record import Direction, Status
 from parlance.switchboard.board import Switchboard
@@ -70,7 +69,7 @@ class Reception:
         )
         entry.ours, entry.context = True, offer.context
         try:
-            entry.seat = self._seat(entry)
+            entry.seat = board.seat(entry)
         except Refused as refused:
             return self._refuse(entry, refused)
         entry.verdict = Welcome(entry.id, entry.record.agent, entry.ticket)
@@ -89,16 +88,6 @@ class Reception:
                 lambda control, stamp: control.answer(line, leg, context, entry.id, ticket, stamp),
             )
         return entry.verdict
-
-    def _seat(self, entry: Entry) -> Seat:
-        """Raises `Refused`."""
-        record = entry.record
-        number = self._board.router.number(self.carrier, record.called)
-        if number is not None and number.channels:
-            busy = sum(one.record.called == record.called and one is not entry for one in self._board.index)
-            if busy >= number.channels:
-                raise Refused(f"{record.called} carries its {number.channels} calls", reason="number-full", code=1013)
-        return self._board.host.seat(record.agent)
 
     def _refuse(self, entry: Entry, refused: Refused) -> Refusal:
         board = self._board

@@ -292,3 +292,31 @@ CONTRAST = """(() => {
         })
         .filter(([, ratio]) => ratio < 4.5);
 })()"""
+
+
+DROPPING = """
+const Real = window.WebSocket;
+window.sockets = [];
+window.WebSocket = class extends Real { constructor(...all) { super(...all); window.sockets.push(this); } };
+"""
+
+
+async def test_a_call_whose_socket_was_dropped_comes_back_and_goes_on():
+    async with visited(DROPPING) as (page, stub):
+        line = await called(page, stub)
+        await line.tell(CallerSaid("hello", True, 1))
+        await page.wait_for(f"{LINES}.length == 1")
+        await page.evaluate("sockets[0].onclose(new CloseEvent('close', { code: 1006 }))")
+        back = await stub.answer()
+        await back.tell(CallerSaid("are you there", True, 2))
+        await page.wait_for(f"{LINES}.length == 2")
+        assert await page.evaluate("new URL(sockets[1].url).searchParams.get('session')") == "c1"
+        assert await page.evaluate("document.body.dataset.stage") == "talking"
+        await back.until_heard(0.2)
+
+
+async def test_a_key_after_the_pages_address_goes_with_the_socket():
+    async with visited(DROPPING) as (page, stub):
+        await page.evaluate("location.hash = 'key=plk_secret'")
+        await called(page, stub)
+        assert await page.evaluate("new URL(sockets[0].url).searchParams.get('token')") == "plk_secret"

@@ -157,6 +157,9 @@ class Rig:
     def local(self) -> datetime:
         return datetime.fromtimestamp(self.wall(), UTC)
 
+    def refuse(self, reason: str, code: int, message: str) -> Refused:
+        return self.exchange.refuse(reason, code, message)
+
     def seat(self, agent: str) -> Seat:
         if agent not in self.agents:
             raise self.exchange.refuse("unknown-agent", 1003, f"there is no agent {agent}")
@@ -181,7 +184,7 @@ class Rig:
     def media(self, *, ticket: str = "", call: str = "", carrier: str = "tel", **more: Any) -> tuple[Entry, FakeCall]:
         """A media socket comes in and its call begins. Raises `Refused`."""
         entry = self.arrivals.of(carrier, Started(call=call, ticket=ticket, **more))
-        seat = entry.seat or self.seat(entry.record.agent)
+        seat = entry.seat or self.board.seat(entry)
         fake = FakeCall()
         self.board.joined(entry, cast("Call", fake), cast("Any", Dialect()), FakeMedia())
         # What the exchange does when a call has ended.

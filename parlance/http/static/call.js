@@ -9,6 +9,8 @@ import { Sound, SoundError } from "./sound.js";
 const ANSWER = 10_000; // milliseconds until a server that does not answer is given up
 const FAREWELL = 1_500; // milliseconds in which the server may close in good order after a hang-up
 const STUCK = 150_000; // bytes the network has not taken: about three seconds of frames
+const RETURN = 5_000; // milliseconds in which a call whose socket was dropped may come back
+const PAUSE = 300; // milliseconds between two tries
 
 const CODES = { 1003: "unknown", 1008: "forbidden", 1011: "broken", 1012: "restarting", 1013: "full" };
 
@@ -28,6 +30,8 @@ export class Call {
     this.over = false;
     this.connected = false;
     this.farewell = null; // the server's reason, when it has said goodbye
+    this.session = ""; // the call's id, with which it may come back
+    this.lost = 0; // when its socket was dropped; 0 while it has one
     this.sound = new Sound({
       frame: (buffer, level) => this.heard(buffer, level),
       played: (name) => this.send({ type: "mark", name }),
@@ -46,12 +50,30 @@ export class Call {
     }
     if (this.over) return;
     this.tell({ type: "connecting" });
+    this.connect();
+    this.patience = setTimeout(() => this.end("silent"), ANSWER);
+  }
+
+  connect() {
     const address = new URL(`ws/voice-agent/${encodeURIComponent(this.agent)}?format=pcm16`, document.baseURI);
     address.protocol = address.protocol.replace("http", "ws");
+    if (this.session) address.searchParams.set("session", this.session);
+    // A house that is not open to anybody wants a key: the page's address has it after its #, which no server sees.
+    const key = new URLSearchParams(location.hash.slice(1)).get("key");
+    if (key) address.searchParams.set("token", key);
     this.socket = new WebSocket(address);
     this.socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
     this.socket.onclose = ({ code, reason }) => this.closed(code, reason);
-    this.patience = setTimeout(() => this.end("silent"), ANSWER);
+  }
+
+  // The socket was dropped: true while the call may still come back on another one.
+  comeBack() {
+    if (this.over || !this.session) return false;
+    this.lost ||= Date.now();
+    if (Date.now() - this.lost > RETURN) return false;
+    this.connected = false;
+    setTimeout(() => !this.over && this.connect(), PAUSE);
+    return true;
   }
 
   receive(message) {
@@ -66,6 +88,9 @@ export class Call {
       case "connection_established":
         clearTimeout(this.patience);
         this.connected = true;
+        this.lost = 0;
+        if (this.session) return; // It is back, and everything else is as it was.
+        this.session = message.session_id;
         break;
       case "ended":
         this.farewell = message.reason;
@@ -88,7 +113,8 @@ export class Call {
   closed(code, reason) {
     if (this.farewell !== null || (code === 1000 && this.connected)) this.end("ended", this.farewell ?? reason);
     else if (code in CODES) this.end(CODES[code], reason);
-    else if (code === 1001 || code === 1005 || code === 1006) this.end(this.connected ? "lost" : "unreachable");
+    else if (code === 1006 && this.comeBack()) this.sound.clear();
+    else if (code === 1001 || code === 1005 || code === 1006) this.end(this.session ? "lost" : "unreachable");
     else this.end("closed", reason || `code ${code}`);
   }
 
