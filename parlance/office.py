@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -90,7 +91,8 @@ class Office:
 
     def sinks(self, entry: Entry) -> Sequence[Sink]:
         """What the office wants to be told of a call."""
-        return (Voicemail(self.board, entry).note,) if entry.outbound else ()
+        onward = partial(self.board.noted, entry)
+        return (onward, Voicemail(self.board, entry).note) if entry.outbound else (onward,)
 
     def _placed(self, entry: Entry) -> None:
         self.receptions[entry.record.carrier].placed(entry)

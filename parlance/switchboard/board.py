@@ -16,8 +16,9 @@ import trio
 from parlance.actors.media.errand import Control, Errand, Handle, Stamp, Verb
 from parlance.actors.media.port import Wire
 from parlance.engine import life as l
+from parlance.engine import trace as t
 from parlance.engine.call import Call
-from parlance.engine.errors import Ended, ProviderError
+from parlance.engine.errors import Ended, ProviderError, Rejected, Unreachable
 from parlance.engine.exchange import AGAIN_LATER, Seat
 from parlance.engine.message import By, How
 from parlance.engine.record import Direction, Record, Status
@@ -30,6 +31,7 @@ from parlance.switchboard.routing import Router
 
 LAST = 3.0
 """Seconds for what is still asked of carriers when the process ends."""
+
 TRANSFER = 3.0
 """Seconds for a carrier to take a caller over, before our media ends in any case."""
 
@@ -224,17 +226,25 @@ class Switchboard:
         self.happen(entry, l.Parted(state.by or By.HOUSE, state.reason, state.how is How.FAILED))
 
     async def onward(self, entry: Entry, number: str) -> None:
-        """Connect the caller with `number`, in words of the carrier's own REST interface: the wire has none."""
+        """Connect the caller with `number`, in words of the carrier's own REST interface: the wire has none.
+
+        Raises `ProviderError`: the call is still ours then.
+        """
         if not self.can(entry, "transfer"):
-            log.warning("nobody can transfer this call", call=entry.id, carrier=entry.record.carrier)
-            return
+            raise Rejected(entry.record.carrier, "it cannot transfer calls, or its keys are not set")
         handle = entry.handle
         with trio.move_on_after(TRANSFER):
-            try:
-                await self.ask(entry, "transfer", lambda control, stamp: control.transfer(handle, number, stamp))
-            except ProviderError as error:
-                log.warning("a transfer failed", call=entry.id, error=str(error))
-            else:
+            await self.ask(entry, "transfer", lambda control, stamp: control.transfer(handle, number, stamp))
+            self.handed_over(entry, number)
+            return
+        raise Unreachable(entry.record.carrier, f"no answer within {TRANSFER:g} s")
+
+    def noted(self, entry: Entry, record: t.Record) -> None:
+        """An event of its conversation. Some wires connect the caller with somebody else themselves."""
+        match record.event:
+            case t.Transferred(number, failure) if failure:
+                log.warning("a transfer failed", call=entry.id, error=failure)
+            case t.Transferred(number):
                 self.handed_over(entry, number)
 
     def handed_over(self, entry: Entry, number: str) -> None:

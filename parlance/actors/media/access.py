@@ -7,6 +7,7 @@ status; what is in the dialect's own first message is refused with a close code.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Protocol
@@ -49,6 +50,21 @@ def bearer(visit: Visit) -> str:
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
     return visit.query.get("token", "") or visit.query.get("ticket", "")
+
+
+def password(visit: Visit) -> str:
+    """The token of an exchange's handshake, which may also send it as the password of Basic authentication, whatever
+    the user's name; else the query's `token`. A ticket is none.
+    """
+    scheme, _, credentials = visit.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() != "basic":
+        return visit.query.get("token", "")
+    try:
+        return b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def from_here(visit: Visit, sources: Sequence[str]) -> None:

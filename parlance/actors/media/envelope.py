@@ -7,12 +7,17 @@ fatal. Pure.
 from __future__ import annotations
 
 from binascii import a2b_base64
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import from_json
 
-from parlance.actors.media.port import Message
+from parlance.actors.media.number import e164
+from parlance.actors.media.port import Message, Started
 from parlance.engine.errors import LineError
+
+SECRETS = ("ticket", "token")
+"""Parameters that let a socket in, and are kept nowhere."""
 
 
 def opened(data: Message) -> dict[str, Any]:
@@ -44,6 +49,37 @@ def plain(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, bool | int | float) else None
+
+
+def named(value: Any) -> dict[str, str]:
+    """The parameters in an object, as text; none for anything else."""
+    return {name: plain(said) or "" for name, said in value.items()} if isinstance(value, dict) else {}
+
+
+def introduced(parameters: Mapping[str, str], *, ticket: str, call: str) -> Started:
+    """The call that a stream's parameters describe: `agent`, `from`, `to`, and `ticket` or `token`, which `ticket` goes
+    before. Its id is our own (`call`) only beside a ticket; else the carrier's `call`.
+    """
+    ticket = ticket or next((parameters[name] for name in SECRETS if parameters.get(name)), "")
+    return Started(
+        agent=parameters.get("agent", ""),
+        call=(parameters.get("call", "") if ticket else "") or call,
+        caller=e164(parameters.get("from", "")),
+        called=e164(parameters.get("to", "")),
+        parameters={name: said for name, said in parameters.items() if name not in SECRETS},
+        ticket=ticket,
+    )
+
+
+def inside(message: dict[str, Any], part: str, name: str) -> str:
+    """The text `name` in the object `part` of a message. Raises where one of them is missing."""
+    found = message.get(part)
+    if not isinstance(found, dict):
+        raise LineError(f"a {part} message has no {part} in it")
+    value = plain(found.get(name))
+    if not value:
+        raise LineError(f"a message lacks its {name}")
+    return value
 
 
 def counted(value: Any) -> float | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from base64 import b64decode
-from binascii import Error
 
-from parlance.actors.media.access import allowed, from_here, is_token
+from parlance.actors.media.access import allowed, from_here, is_token, password
 from parlance.actors.media.asterisk.audiosocket import AudioSocket
 from parlance.actors.media.asterisk.settings import LOOPBACK, Settings
 from parlance.actors.media.asterisk.wire import Asterisk, Known
@@ -43,18 +41,3 @@ class Access:
         if not allowed(peer, settings.audiosocket_networks or LOOPBACK):
             raise Denied(403, "source", "AudioSocket connections are not taken from this address")
         return AudioSocket(settings.audiosocket_rate, agent=settings.audiosocket_agent, token=self._vouched), None
-
-
-def password(visit: Visit) -> str:
-    """The media token as Asterisk sends it: Basic, of which the user's name does not matter, Bearer, or `token` in the
-    address. Empty where there is none."""
-    scheme, _, credentials = visit.headers.get("authorization", "").partition(" ")
-    match scheme.lower():
-        case "bearer":
-            return credentials.strip()
-        case "basic":
-            try:
-                return b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
-            except (Error, ValueError):
-                return ""
-    return visit.query.get("token", "")

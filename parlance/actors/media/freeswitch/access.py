@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from binascii import Error
 from typing import Literal, cast
 
-from parlance.actors.media.access import from_here, is_token
+from parlance.actors.media.access import from_here, is_token, password
 from parlance.actors.media.freeswitch.settings import Settings
 from parlance.actors.media.freeswitch.wire import FreeSwitch, Known
 from parlance.actors.media.port import Started, Visit, Wire
@@ -54,18 +52,3 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise LineError(f"{name} must be {' or '.join(allowed)}", fatal=True, code=1008)
     return value
-
-
-def password(visit: Visit) -> str:
-    """The media token: Bearer (`STREAM_EXTRA_HEADERS`), Basic (`MOD_AUDIO_BASIC_AUTH_PASSWORD`), of which the user's
-    name does not matter, or `token` in the address. Empty where there is none."""
-    scheme, _, credentials = visit.headers.get("authorization", "").partition(" ")
-    match scheme.lower():
-        case "bearer":
-            return credentials.strip()
-        case "basic":
-            try:
-                return b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
-            except (Error, ValueError):
-                return ""
-    return visit.query.get("token", "")

@@ -13,15 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parlance.actors.media.dialect import Dialect
-from parlance.actors.media.envelope import audio, counted, opened, plain, shown
+from parlance.actors.media.envelope import audio, counted, introduced, named, opened, plain, shown
 from parlance.actors.media.jitter import Sequencer
-from parlance.actors.media.number import e164
 from parlance.actors.media.port import Digit, Marked, Message, Signal, Started, Stopped
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine.errors import LineError
 
 _DIGITS = frozenset("0123456789*#ABCD")
-_SECRETS = ("ticket", "token")
 _FORMATS = {
     ("audio/x-mulaw", "8000"): TELEPHONE,
     ("audio/x-l16", "8000"): Format("pcm16", 8000),
@@ -88,23 +86,14 @@ class Plivo(Dialect):
         if not isinstance(stream, str) or not stream:
             raise LineError("start names no streamId", fatal=True)
         kind, self.format = _supported(start.get("mediaFormat"))
-        named = self._given | extras(message.get("extra_headers", start.get("extra_headers")))
-        given = next((named[name] for name in _SECRETS if named.get(name)), "")
-        ticket = self._ticket or given
+        given = self._given | extras(message.get("extra_headers", start.get("extra_headers")))
         self._stream = stream
         self._sequencer = Sequencer(self.format)
         self._before = (
             f'{{"event":"playAudio","streamId":{json.dumps(stream)},"media":{{"contentType":"{kind}",'
             f'"sampleRate":{self.format.rate},"payload":"'
         )
-        return Started(
-            agent=named.get("agent", ""),
-            call=(named.get("call", "") if ticket else "") or plain(start.get("callId")) or "",
-            caller=e164(named.get("from", "")),
-            called=e164(named.get("to", "")),
-            parameters={name: value for name, value in named.items() if name not in _SECRETS},
-            ticket=ticket,
-        )
+        return introduced(given, ticket=self._ticket, call=plain(start.get("callId")) or "")
 
     def audio(self, payload: bytes) -> Message:
         """Once `Started` was received. A template, because `json.dumps` costs several times as much."""
@@ -130,7 +119,7 @@ def extras(said: Any) -> dict[str, str]:
     if not isinstance(said, dict):
         return {}
     bare = {name[len(_PREFIX) :] if name.lower().startswith(_PREFIX) else name: value for name, value in said.items()}
-    return {name: plain(value) or "" for name, value in bare.items() if name}
+    return named({name: value for name, value in bare.items() if name})
 
 
 def _pairs(said: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from binascii import b2a_base64
 from typing import Any
 
 from parlance.actors.media.dialect import Dialect
-from parlance.actors.media.envelope import audio, counted, opened, plain, shown
+from parlance.actors.media.envelope import audio, counted, inside, named, opened, plain, shown
 from parlance.actors.media.jitter import Sequencer
 from parlance.actors.media.number import e164
 from parlance.actors.media.port import Digit, Marked, Message, Signal, Started, Stopped
@@ -58,9 +58,9 @@ class Telnyx(Dialect):
         if not isinstance(event, str):
             raise LineError("a message has no event")
         if event == "mark":
-            return Marked(_text(message, "mark", "name"))
+            return Marked(inside(message, "mark", "name"))
         if event == "dtmf":
-            digit = _text(message, "dtmf", "digit").upper()
+            digit = inside(message, "dtmf", "digit").upper()
             if digit not in _DIGITS:
                 raise LineError(f"{shown(digit)} is not a digit of a telephone")
             return Digit(digit)
@@ -96,14 +96,13 @@ class Telnyx(Dialect):
         self._agree(start.get("media_format"))
         self._sequencer = Sequencer(self.format, rate=1000)
         self._started = True
-        given = start.get("custom_parameters")
-        named = {name: plain(value) or "" for name, value in given.items()} if isinstance(given, dict) else {}
+        said = named(start.get("custom_parameters"))
         return Started(
-            agent=self._agent or named.get("agent", ""),
+            agent=self._agent or said.get("agent", ""),
             call=self._call or plain(start.get("call_control_id")) or "",
             caller=e164(start.get("from")),
             called=e164(start.get("to")),
-            parameters=named,
+            parameters=said,
             ticket=self._ticket,
         )
 
@@ -141,16 +140,6 @@ def _swapped(sound: bytes) -> bytes:
     turned[0::2] = sound[1::2]
     turned[1::2] = sound[0::2]
     return bytes(turned)
-
-
-def _text(message: dict[str, Any], part: str, name: str) -> str:
-    inner = message.get(part)
-    if not isinstance(inner, dict):
-        raise LineError(f"a {part} message has no {part} in it")
-    value = plain(inner.get(name))
-    if not value:
-        raise LineError(f"a {part} message lacks its {name}")
-    return value
 
 
 def _complaint(payload: Any) -> str:

@@ -12,15 +12,13 @@ from binascii import b2a_base64
 from typing import Any
 
 from parlance.actors.media.dialect import Dialect
-from parlance.actors.media.envelope import audio, counted, opened, plain, shown
+from parlance.actors.media.envelope import audio, counted, inside, introduced, named, opened, plain, shown
 from parlance.actors.media.jitter import Sequencer
-from parlance.actors.media.number import e164
 from parlance.actors.media.port import Digit, Marked, Message, Signal, Started, Stopped
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import LineError
 
 _DIGITS = frozenset("0123456789*#ABCD")
-_SECRETS = ("ticket", "token")
 
 
 class Twilio(Dialect):
@@ -62,9 +60,9 @@ class Twilio(Dialect):
         if not isinstance(event, str):
             raise LineError("a message has no event")
         if event == "mark":
-            return Marked(_text(_part(message, "mark"), "name"))
+            return Marked(inside(message, "mark", "name"))
         if event == "dtmf":
-            digit = _text(_part(message, "dtmf"), "digit")
+            digit = inside(message, "dtmf", "digit")
             if digit not in _DIGITS:
                 raise LineError(f"{shown(digit)} is not a digit of a telephone")
             return Digit(digit)
@@ -87,19 +85,9 @@ class Twilio(Dialect):
         parameters = start.get("customParameters") or {}
         if not isinstance(parameters, dict):
             raise LineError("start's customParameters are not an object", fatal=True)
-        named = {name: plain(value) or "" for name, value in parameters.items()}
-        given = next((named[name] for name in _SECRETS if named.get(name)), "")
-        ticket = given or self._ticket
         self._stream = stream
         self._before = f'{{"event":"media","streamSid":{json.dumps(stream)},"media":{{"payload":"'
-        return Started(
-            agent=named.get("agent", ""),
-            call=(named.get("call", "") if ticket else "") or plain(start.get("callSid")) or "",
-            caller=e164(named.get("from", "")),
-            called=e164(named.get("to", "")),
-            parameters={name: value for name, value in named.items() if name not in _SECRETS},
-            ticket=ticket,
-        )
+        return introduced(named(parameters), ticket=self._ticket, call=plain(start.get("callSid")) or "")
 
     def audio(self, payload: bytes) -> Message:
         """Once `Started` was received. A template, because `json.dumps` costs several times as much."""
@@ -111,20 +99,6 @@ class Twilio(Dialect):
     def clear(self) -> Message | None:
         """Twilio echoes the marks that are still waiting at once."""
         return json.dumps({"event": "clear", "streamSid": self._stream})
-
-
-def _part(message: dict[str, Any], name: str) -> dict[str, Any]:
-    part = message.get(name)
-    if not isinstance(part, dict):
-        raise LineError(f"a {name} message has no {name} in it")
-    return part
-
-
-def _text(part: dict[str, Any], name: str) -> str:
-    value = plain(part.get(name))
-    if not value:
-        raise LineError(f"a message lacks its {name}")
-    return value
 
 
 def _supported(described: Any) -> None:

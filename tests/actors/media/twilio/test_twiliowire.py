@@ -53,7 +53,7 @@ def signed(url: str, key: str = TOKEN, digest: str = "sha1") -> str:
         ({"call": "c1"}, {}, Started("", "CA1", parameters={"call": "c1"})),
         ({}, {"token": "t3"}, Started("", "CA1", ticket="t3")),
         ({"ticket": ""}, {"ticket": "t3"}, Started("", "CA1", ticket="t3")),
-        ({"ticket": "t1"}, {"ticket": "t3"}, Started("", "CA1", ticket="t1")),
+        ({"ticket": "t1"}, {"ticket": "t3"}, Started("", "CA1", ticket="t3")),
         (
             {"from": "anonymous", "to": "15550199"},
             {},
