@@ -147,7 +147,7 @@ class House:
             if entry.call is not None:
                 self.office.arrivals.rejoin(entry, wire, socket, ended)
                 return True
-            agent = self._agent(entry.record.agent)
+            agent = self.agent(entry.record.agent)
             seat = entry.seat or self.office.board.seat(entry)
         except LineGone:
             return False
@@ -165,7 +165,7 @@ class House:
             call, media = self.call(agent, wire, socket, entry)
             self.exchange.put(seat, call, ended=partial(self._gone, entry, call, socket, ended))
         self.metronome.join(call)
-        self.office.board.joined(entry, call, wire, media)
+        self.office.board.joined(entry, call, wire, media, early=self.office.early(entry, wire))
         log.info("call", call=call.id, agent=agent.name, carrier=wire.carrier, peer=socket.peer)
         return True
 
@@ -224,7 +224,7 @@ class House:
         if self.refusal() == "saturated":
             told = "this server is at its limit: try again later, or on another one"
             raise self.exchange.refuse("saturated", AGAIN_LATER, told)
-        seat = self.exchange.admit(self._agent(agent))
+        seat = self.exchange.admit(self.agent(agent))
         self.saturation.admitted()
         return seat
 
@@ -232,7 +232,13 @@ class House:
         """The error to raise for a call that is not taken, counted under `reason`."""
         return self.exchange.refuse(reason, code, message)
 
-    def _agent(self, name: str) -> Agent:
+    def closed(self, agent: str) -> str:
+        """Why no call of this agent can be taken now, in one word; empty: one can."""
+        taken = self.exchange.statistics().agents.get(agent, 0)
+        return self.refusal() or ("agent-full" if taken >= self.agents[agent].limits.calls else "")
+
+    def agent(self, name: str) -> Agent:
+        """Raises `Refused` for one that there is not."""
         if name in self.crews:
             return self.agents[name]
         known = ", ".join(sorted(known for known in self.crews if self.agents[known].listed))

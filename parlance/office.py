@@ -76,14 +76,23 @@ class Office:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep office until cancelled. What carriers are still asked when it closes gets a moment."""
-        async with trio.open_nursery() as carrying:
-            for runner in self.runners.values():
-                await carrying.start(runner.run)
+        async with trio.open_nursery() as outer:
+            carrying = await outer.start(self._carry)
+            try:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self.board.run)
+                    await nursery.start(self.dialer.run)
+                    task_status.started()
+            finally:
+                carrying.cancel()
+
+    async def _carry(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        """Those who carry errands live until nobody asks for any more, whoever cancels."""
+        with trio.CancelScope(shield=True) as scope:
             async with trio.open_nursery() as nursery:
-                await nursery.start(self.board.run)
-                await nursery.start(self.dialer.run)
-                task_status.started()
-            carrying.cancel_scope.cancel()
+                for runner in self.runners.values():
+                    await nursery.start(runner.run)
+                task_status.started(scope)
 
     def early(self, entry: Entry, wire: Wire) -> bool:
         """Whether the media comes before the call was answered, so that nobody listens yet."""

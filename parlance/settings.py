@@ -186,6 +186,8 @@ class Settings(Strict):
             if number.carrier not in known:
                 there = ", ".join(sorted(known))
                 raise ValueError(f"numbers: there is no carrier {number.carrier!r}; there are {there}")
+        if self.media.second_port and self.carriers.ringover is None:
+            raise ValueError("media.second_port: it is for Ringover, which is not set up: add [carriers.ringover]")
         if self.workers > 1 and (self.carriers.names or self.api.keys):
             raise ValueError("workers: with carriers or API keys there can be one only: each knows its own calls")
         return self

@@ -65,6 +65,10 @@ class Unreachable(ProviderError):
     retry = True
 
 
+class Lost(Unreachable):
+    """Nobody knows whether the provider has done what it was asked: it was asked, and no answer came."""
+
+
 class Rejected(ProviderError):
     """The provider understood and said no: a wrong key, model or request."""
 

@@ -27,7 +27,9 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Its media has come, and its actors live."""
+    """Its media has come, and its actors live. `early`: it still rings."""
+
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def step(life: Life, event: Event) -> Steps:
         case HungUp():
             life, actions = replace(life, line=life.line and life.status is not Status.ENDING), ()
         case Expired() if life.status is Status.ENDING:
-            life, actions = replace(life, media=False, line=False), ()
+            life, actions = _given_up(life)
         case Expired() if life.status in NEVER:
             life, actions = _ending(life, By.HOUSE, NEVER[life.status], True, None)
         case _:
@@ -162,8 +164,12 @@ def _forward(life: Life, event: Rang | Answered | Joined) -> Steps:
     if joined and life.status is Status.ENDING:
         # It came while the call was being ended: it was let in a moment before.
         return replace(life, media=True), (CloseMedia(life.by or By.HOUSE, life.reason, life.failed),)
-    status = FORWARD.get((life.status, type(event)), life.status)
-    return replace(life, status=status, media=life.media or joined), ()
+    life = replace(life, media=life.media or joined)
+    if isinstance(event, Joined) and event.early:
+        return life, ()
+    # An answer makes a conversation of media that was there before.
+    kind = Joined if isinstance(event, Answered) and life.media else type(event)
+    return replace(life, status=FORWARD.get((life.status, kind), life.status)), ()
 
 
 def _ending(life: Life, by: By, reason: str, failed: bool, words: str | None) -> Steps:
@@ -177,6 +183,13 @@ def _ending(life: Life, by: By, reason: str, failed: bool, words: str | None) ->
     if life.line and not life.media and not life.asked:
         return replace(life, asked=True), (*actions, HangUp())
     return life, actions
+
+
+def _given_up(life: Life) -> Steps:
+    """Whoever has not finished by now is not waited for: what can be ended is, and it is over."""
+    close: tuple[Action, ...] = (CloseMedia(life.by or By.HOUSE, life.reason, life.failed),) if life.media else ()
+    hang: tuple[Action, ...] = (HangUp(),) if life.line and not life.asked else ()
+    return replace(life, media=False, line=False, asked=True), (*close, *hang)
 
 
 def _settled(life: Life, actions: tuple[Action, ...]) -> Steps:

@@ -26,12 +26,14 @@ STATUS = {
     "bad-number": 422,
     "bad-cursor": 422,
     "no-carrier": 422,
+    "too-late": 422,
     # This carrier never can: 501 would be a fault of ours, and something to try again.
     "not-possible": 422,
     "not-now": 409,
     "conflict": 409,
     "carrier": 502,
     "full": 503,
+    "draining": 503,
 }
 """The HTTP status of each code of `Declined`."""
 

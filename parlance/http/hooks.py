@@ -45,9 +45,9 @@ class Webhooks:
         wall: Callable[[], float],
         tally: Tally,
     ) -> None:
-        """`receptions`: a carrier's, by its name. `public`: our scheme and host as carriers write them, with the path that
-        a proxy in front has taken away, if it has, and no slash at the end. `wall`: seconds since 1970. Two hooks may
-        share a path if their methods differ; raises `Misconfigured` if they do not.
+        """`receptions`: a carrier's, by its name. `public`: our scheme and host as carriers write them, with the path
+        that a proxy in front has taken away, if it has, and no slash at the end. `wall`: seconds since 1970. Two hooks
+        may share a path if their methods differ; raises `Misconfigured` if they do not.
         """
         self._app = app
         self._receptions = receptions

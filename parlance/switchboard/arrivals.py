@@ -6,6 +6,7 @@ reaches it. Of one call there is one socket at a time: a second one comes in onl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from parlance.actors.media.port import Socket, Started, Wire
 from parlance.engine import life as l
 from parlance.engine.errors import Refused
 from parlance.engine.message import By
-from parlance.engine.record import Direction
+from parlance.engine.record import Direction, Status
 from parlance.switchboard.board import Switchboard
 from parlance.switchboard.entry import Entry
 
@@ -22,6 +23,17 @@ POLICY = 1008
 """The close code of a media socket that is not let in (RFC 6455, section 7.4.1)."""
 NUMBER = 64
 """Characters kept of a caller's and a called number."""
+
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""A carrier's id that is ours, too: it can stand in a path. Any other one is the carrier's only."""
+PAIRS, NAME, VALUE = 20, 64, 512
+"""What is kept of a stream's parameters: so many, with so many characters."""
+
+
+def bounded(parameters: Mapping[str, str]) -> dict[str, str]:
+    """As much of them as the API takes of an operator."""
+    return {name[:NAME]: value[:VALUE] for name, value in list(parameters.items())[:PAIRS]}
 
 
 class Arrivals:
@@ -54,7 +66,7 @@ class Arrivals:
             entry = index.waiting(carrier, started.caller, started.called)
         if entry is None:
             return self._new(carrier, started)
-        if entry.life.reason:
+        if entry.life.status is Status.ENDING:
             raise self._refuse("ended", POLICY, f"call {entry.id} has ended")
         if entry.media is not None and not entry.media.waiting:
             raise self._refuse("duplicate", POLICY, f"call {started.call or entry.id} is on the line already")
@@ -72,15 +84,18 @@ class Arrivals:
         """A call of which nobody has told us before."""
         board, caller, called = self._board, started.caller[:NUMBER], started.called[:NUMBER]
         agent = board.router.agent(carrier, caller, called, self._local(), named=started.agent)
+        board.host.agent(agent)
+        plain = _ID.fullmatch(started.call) is not None and board.index.ended(started.call) is None
         return board.open(
             carrier,
             Direction.INBOUND,
             agent,
-            id="" if board.index.ended(started.call) else started.call,
+            known=False,
+            id=started.call if plain else "",
             caller=caller,
             called=called,
             line=started.call,
-            metadata=dict(started.parameters),
+            metadata=bounded(started.parameters),
         )
 
     def rejoin(self, entry: Entry, wire: Wire, socket: Socket, ended: Callable[[], None]) -> None:

@@ -13,30 +13,28 @@ from typing import Any
 import structlog
 import trio
 
-from parlance.actors.media.errand import Control, Errand, Handle, Stamp, Verb
 from parlance.actors.media.port import Wire
 from parlance.engine import life as l
 from parlance.engine import trace as t
 from parlance.engine.call import Call
-from parlance.engine.errors import Ended, ProviderError, Rejected, Unreachable
+from parlance.engine.errors import Lost, ProviderError, Rejected
 from parlance.engine.exchange import AGAIN_LATER, Seat
 from parlance.engine.message import By, How
 from parlance.engine.record import Direction, Record, Status
 from parlance.persistence.port import Store
 from parlance.switchboard.entry import Entry, new_id
+from parlance.switchboard.errands import Errands
 from parlance.switchboard.index import Index
 from parlance.switchboard.numbers import same_number
 from parlance.switchboard.port import Carrier, Host, Line, Times
 from parlance.switchboard.routing import Router
 
-LAST = 3.0
-"""Seconds for what is still asked of carriers when the process ends."""
-
 TRANSFER = 3.0
 """Seconds for a carrier to take a caller over, before our media ends in any case."""
 
 log = structlog.get_logger()
-Ask = Callable[[Control, Stamp], Errand]
+ELSEWHERE = l.Over(By.CARRIER, "taken elsewhere")
+"""What becomes of a call on our number that only news have told of: somebody else has answered it."""
 
 
 class Switchboard:
@@ -54,35 +52,28 @@ class Switchboard:
     ) -> None:
         self.host, self.router, self.store, self.wall = host, router, store, wall
         self.times = times or Times()
-        self.carriers = dict(carriers)
         self.index = Index()
+        self.errands = Errands(self, carriers)
         self.completed = self.failed = 0
         """Calls that have ended, well or not."""
         self.ended: Callable[[Entry], bool] = lambda entry: False
         """Told of each call that has ended; True: it is to be dialed again, and has not."""
         self.placed: Callable[[Entry], None] = lambda entry: None
         """Told of each call that a carrier has placed for us, and now knows by an id of its own."""
-        self._nursery: trio.Nursery | None = None
-        self._closing = trio.Event()
         self._sooner = trio.Event()
         self._until = float("inf")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the calls' deadlines until cancelled; then wait a moment for what carriers are still asked."""
-        async with trio.open_nursery() as outer:
-            scope = await outer.start(self._keep_errands)
+        """Keep the calls' deadlines until cancelled; then end them all, and wait a moment for carriers to do it."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.errands.run)
             task_status.started()
             try:
                 await self._keep_deadlines()
             finally:
-                scope.deadline = trio.current_time() + LAST
-                self._closing.set()
-
-    async def _keep_errands(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-        with trio.CancelScope(shield=True) as scope:
-            async with trio.open_nursery() as self._nursery:
-                task_status.started(scope)
-                await self._closing.wait()
+                self.errands.close()
+                for entry in self.index:
+                    self.happen(entry, l.End(By.HOUSE, "closing", failed=True))
 
     async def _keep_deadlines(self) -> None:
         while True:
@@ -90,7 +81,7 @@ class Switchboard:
             for entry in self.index:
                 if entry.expires is not None and entry.expires <= now:
                     entry.expires = None
-                    self.happen(entry, l.Expired())
+                    self.happen(entry, l.Expired() if entry.ours else ELSEWHERE)
             self._until = min(
                 (entry.expires for entry in self.index if entry.expires is not None), default=float("inf")
             )
@@ -108,12 +99,16 @@ class Switchboard:
         *,
         id: str = "",
         ours: bool = True,
-        **known: Any,
+        known: bool = True,
+        **facts: Any,
     ) -> Entry:
-        """A call that was not known so far. `known`: fields of its record."""
-        record = Record(id or new_id(), carrier, direction, agent, created=self.wall(), **known)
-        entry = Entry(record, self.store.keep, ours=ours)
-        self.store.keep(record)
+        """A call of which nobody has told us so far. `facts`: fields of its record. Not `known`: it leaves no record
+        unless it is joined.
+        """
+        record = Record(id or new_id(), carrier, direction, agent, created=self.wall(), **facts)
+        entry = Entry(record, self.store.keep, ours=ours, known=known)
+        if known:
+            self.store.keep(record)
         self.index.add(entry)
         self.expire(entry, self.times.setup)
         return entry
@@ -176,16 +171,9 @@ class Switchboard:
                 if entry.call is not None:
                     entry.call.close(How.FAILED if failed else How.COMPLETED, reason, words, by=by)
             case l.HangUp():
-                self._hang_up(entry)
+                self.errands.hang_up(entry)
             case l.Settle():
                 self._settle(entry)
-
-    def _hang_up(self, entry: Entry) -> None:
-        if not entry.ours or not entry.record.line or not self.can(entry, "hang_up"):
-            self.happen(entry, l.HungUp())
-            return
-        handle = entry.handle
-        self.soon(entry, "hang_up", lambda control, stamp: control.hang_up(handle, stamp), l.HungUp())
 
     def _settle(self, entry: Entry) -> None:
         entry.expires = None
@@ -201,6 +189,8 @@ class Switchboard:
             due=None,
         )
         self.index.settle(entry)
+        if not entry.known:
+            return
         if life.failed:
             self.failed += 1
         else:
@@ -209,10 +199,15 @@ class Switchboard:
 
     # ------------------------------------------------------------------------------------------- media
 
-    def joined(self, entry: Entry, call: Call, wire: Wire, media: Line) -> None:
-        """Its media has come: `call` carries it, in the seat that was kept."""
+    def joined(self, entry: Entry, call: Call, wire: Wire, media: Line, *, early: bool = False) -> None:
+        """Its media has come: `call` carries it, in the seat that was kept. `early`: before it was answered."""
         entry.call, entry.wire, entry.media, entry.seat = call, wire, media, None
-        self.happen(entry, l.Joined())
+        # Whoever told of it first: what speaks with our agent is ours to hang up.
+        entry.ours = True
+        if not entry.known:
+            entry.known = True
+            self.store.keep(entry.record)
+        self.happen(entry, l.Joined(early))
 
     def parted(self, entry: Entry, call: Call) -> None:
         """`call` has ended."""
@@ -228,16 +223,35 @@ class Switchboard:
     async def onward(self, entry: Entry, number: str) -> None:
         """Connect the caller with `number`, in words of the carrier's own REST interface: the wire has none.
 
-        Raises `ProviderError`: the call is still ours then.
+        Raises `ProviderError`: the call is still ours then. Cancelled, the carrier is asked all the same.
         """
-        if not self.can(entry, "transfer"):
+        if not self.errands.can(entry, "transfer"):
             raise Rejected(entry.record.carrier, "it cannot transfer calls, or its keys are not set")
-        handle = entry.handle
+        answered = trio.Event()
+        outcome: list[ProviderError | None] = []
+
+        async def transfer() -> None:
+            handle = entry.handle
+            try:
+                await self.errands.ask(
+                    entry,
+                    "transfer",
+                    lambda control, stamp: control.transfer(handle, number, stamp),
+                    lambda: self.handed_over(entry, number),
+                )
+                outcome.append(None)
+            except ProviderError as error:
+                outcome.append(error)
+            finally:
+                answered.set()
+
+        self.errands.start(transfer, f"transfer {entry.id}")
         with trio.move_on_after(TRANSFER):
-            await self.ask(entry, "transfer", lambda control, stamp: control.transfer(handle, number, stamp))
-            self.handed_over(entry, number)
-            return
-        raise Unreachable(entry.record.carrier, f"no answer within {TRANSFER:g} s")
+            await answered.wait()
+        if not outcome:
+            raise Lost(entry.record.carrier, f"no answer within {TRANSFER:g} s")
+        if outcome[0] is not None:
+            raise outcome[0]
 
     def noted(self, entry: Entry, record: t.Record) -> None:
         """An event of its conversation. Some wires connect the caller with somebody else themselves."""
@@ -250,45 +264,22 @@ class Switchboard:
     def handed_over(self, entry: Entry, number: str) -> None:
         """The caller is connected with somebody else: the line is not ours to hang up any more."""
         entry.ours = False
-        entry.change(transferred=number)
+        if not entry.life.status.final:
+            entry.change(transferred=number)
+
+    def handed_back(self, entry: Entry) -> None:
+        """The caller could not be connected: nobody speaks with him, and the line is ours again."""
+        log.warning("a transfer came to nothing", call=entry.id, number=entry.record.transferred)
+        entry.ours = True
+        if entry.life.status.final:
+            self.errands.hang_up(entry)
+        else:
+            entry.change(transferred="")
 
     # ---------------------------------------------------------------------------------------- carriers
-
-    def can(self, entry: Entry, verb: Verb) -> bool:
-        carrier = self.carriers.get(entry.record.carrier)
-        return carrier is not None and verb in carrier.verbs
-
-    async def ask(self, entry: Entry, verb: Verb, ask: Ask) -> Handle:
-        """Ask the call's carrier. Raises `ProviderError`."""
-        handle = await self.carriers[entry.record.carrier].do(verb, ask)
-        self.learn(entry, handle.call, handle.leg)
-        return handle
 
     def learn(self, entry: Entry, line: str = "", leg: str = "") -> None:
         """What the carrier knows the call by."""
         if line or leg:
             entry.change(line=line or entry.record.line, leg=leg or entry.record.leg)
             self.index.note(entry)
-
-    def soon(self, entry: Entry, verb: Verb, ask: Ask, then: l.Event | None = None) -> None:
-        """Ask the call's carrier without waiting; `then` happens when it has answered, whatever it said."""
-        if self._nursery is None or self._closing.is_set():
-            if then is not None:
-                self.happen(entry, then)
-            return
-        self._nursery.start_soon(self._errand, entry, verb, ask, then, name=f"{verb} {entry.id}")
-
-    async def _errand(self, entry: Entry, verb: Verb, ask: Ask, then: l.Event | None) -> None:
-        try:
-            await self.ask(entry, verb, ask)
-        except Ended:
-            self.happen(entry, l.Over(By.CARRIER, "it had ended already"))
-        except ProviderError as error:
-            log.warning("a carrier did not do what it was asked", call=entry.id, asked=verb, error=str(error))
-            if verb in ("answer", "place"):
-                self.happen(entry, l.Over(By.CARRIER, "failed", failed=True))
-        else:
-            if verb == "place":
-                self.placed(entry)
-        if then is not None:
-            self.happen(entry, then)

@@ -6,18 +6,20 @@ every command, and none of them is an error.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict
 
-from parlance.actors.media.errand import Verb
+import trio
+
 from parlance.engine import life as l
 from parlance.engine.call import Call
 from parlance.engine.errors import Ended, Full, ProviderError
 from parlance.engine.message import By, How
 from parlance.engine.record import Direction, Record, Status
 from parlance.persistence.port import Directory
-from parlance.switchboard.board import Ask, Switchboard
+from parlance.switchboard.board import Switchboard
 from parlance.switchboard.desk import (
     Answer,
     Command,
@@ -37,9 +39,13 @@ from parlance.switchboard.dialer import Dialer
 from parlance.switchboard.entry import Entry, new_id
 from parlance.switchboard.numbers import BadNumber, e164, same_number
 
+FARTHEST = 366 * 24 * 3600.0
+"""Seconds for which an order may wait at the most."""
+PATIENCE = 30.0
+"""Seconds for one command: it is carried through even if whoever gave it does not wait."""
 REMEMBERED = 24 * 3600.0
 """Seconds for which an idempotency key is known."""
-OVER = "the call has ended"
+OVER, ENDING = "the call has ended", "the call is ending"
 
 
 class Clerk:
@@ -54,14 +60,13 @@ class Clerk:
         """Queue a call. The same `key` and order again give the same call, and False. Raises `Declined`."""
         agent = order.agent or self._board.router.default
         record = self._checked(order, agent)
+        if self._dialer.full:
+            raise Declined("full", "too many calls wait to be placed: try again later")
         if key:
-            said = json.dumps(asdict(order), sort_keys=True)
+            said = hashlib.sha256(json.dumps(asdict(order), sort_keys=True).encode()).hexdigest()
             before = await self._directory.claim(f"order {key}", f"{record.id} {said}", REMEMBERED)
             if before is not None:
                 return await self._placed_before(before, said), False
-        if self._dialer.full:
-            await self._directory.release(f"order {key}")
-            raise Declined("full", "too many calls wait to be placed: try again later")
         due = max(order.not_before or 0.0, record.created)
         entry = self._board.open(
             record.carrier,
@@ -92,7 +97,11 @@ class Clerk:
             raise Declined("unknown-number", f"{order.source[:32]} is none of our numbers: [[numbers]] has those")
         if number is None:
             raise Declined("no-carrier", f"agent {agent} has no number to call from: give it one in [[numbers]]")
-        carrier = board.carriers.get(number.carrier)
+        if board.host.closed(agent) == "draining":
+            raise Declined("draining", "this server is going down: no more calls are placed")
+        if (order.not_before or 0.0) > board.wall() + FARTHEST:
+            raise Declined("too-late", "no call is kept for longer than a year")
+        carrier = board.errands.carriers.get(number.carrier)
         if carrier is None or "place" not in carrier.verbs:
             raise Declined("not-possible", f"{number.carrier} cannot place calls, or its keys are not set")
         return Record(
@@ -103,7 +112,10 @@ class Clerk:
         id, _, order = claimed.partition(" ")
         if order != said:
             raise Declined("conflict", "this Idempotency-Key was used for another order: take a new one")
-        return await self.get(id)
+        try:
+            return await self.get(id)
+        except Unknown:
+            raise Declined("conflict", "the call that this Idempotency-Key placed is not known any more") from None
 
     # ------------------------------------------------------------------------------------------ look up
 
@@ -129,8 +141,17 @@ class Clerk:
         entry = self._board.index.get(id)
         if entry is None:
             return Answer(await self.get(id), False, OVER)
+        # A caller must not be cut off because whoever had him transferred did not wait for the answer.
+        with trio.move_on_after(PATIENCE, shield=True):
+            async with entry.lock:
+                return await self._obey(entry, command)
+        raise Declined("carrier", f"{entry.record.carrier} did not answer in time")
+
+    async def _obey(self, entry: Entry, command: Command) -> Answer:
+        if entry.life.status.final:
+            return Answer(entry.record, False, OVER)
         if entry.life.status is Status.ENDING and not isinstance(command, Terminate):
-            return Answer(entry.record, False, "the call is ending")
+            return Answer(entry.record, False, ENDING)
         try:
             match command:
                 case Terminate():
@@ -155,7 +176,11 @@ class Clerk:
 
     def _terminate(self, entry: Entry, command: Terminate) -> Answer:
         if entry.life.status is Status.ENDING:
-            return Answer(entry.record, False, "the call is ending")
+            if entry.call is None or command.words is not None:
+                return Answer(entry.record, False, ENDING)
+            # The agent says its last words: these are cut short.
+            entry.call.close(How.COMPLETED, command.reason, by=By.OPERATOR)
+            return Answer(entry.record)
         if self._dialer.drop(entry):
             self._board.happen(entry, l.Over(By.OPERATOR, "canceled"))
         else:
@@ -169,9 +194,6 @@ class Clerk:
             raise Declined("not-now", f"the call is {status}: this needs a call in progress")
         return entry.call
 
-    async def _ask(self, entry: Entry, verb: Verb, ask: Ask) -> None:
-        await self._board.ask(entry, verb, ask)
-
     async def _transfer(self, entry: Entry, to: str) -> None:
         call = self._talking(entry)
         try:
@@ -183,18 +205,22 @@ class Clerk:
             self._board.handed_over(entry, number)
             call.transfer(number)
             return
-        if not self._board.can(entry, "transfer"):
+        if not self._board.errands.can(entry, "transfer"):
             raise Declined("not-possible", f"{entry.record.carrier} cannot transfer calls, or its keys are not set")
-        await self._ask(entry, "transfer", lambda control, stamp: control.transfer(handle, number, stamp))
-        self._board.handed_over(entry, number)
+        await self._board.errands.ask(
+            entry,
+            "transfer",
+            lambda control, stamp: control.transfer(handle, number, stamp),
+            lambda: self._board.handed_over(entry, number),
+        )
         call.close(How.COMPLETED, f"transferred to {number}", by=By.OPERATOR)
 
     async def _mute(self, entry: Entry, on: bool) -> None:
         call, handle = self._talking(entry), entry.handle
         if entry.record.muted == on:
             return
-        if self._board.can(entry, "mute"):
-            await self._ask(entry, "mute", lambda control, stamp: control.mute(handle, on, stamp))
+        if self._board.errands.can(entry, "mute"):
+            await self._board.errands.ask(entry, "mute", lambda control, stamp: control.mute(handle, on, stamp))
         call.mute(on)
         entry.change(muted=on)
 
@@ -202,16 +228,16 @@ class Clerk:
         call, handle = self._talking(entry), entry.handle
         if entry.record.held == on:
             return
-        if self._board.can(entry, "hold"):
-            await self._ask(entry, "hold", lambda control, stamp: control.hold(handle, on, stamp))
+        if self._board.errands.can(entry, "hold"):
+            await self._board.errands.ask(entry, "hold", lambda control, stamp: control.hold(handle, on, stamp))
         call.pause(on)
         entry.change(held=on)
 
     async def _press(self, entry: Entry, digits: str) -> None:
         call, handle = self._talking(entry), entry.handle
         in_band = entry.wire is not None and entry.wire.press(digits) is not None
-        if not in_band and self._board.can(entry, "dtmf"):
-            await self._ask(entry, "dtmf", lambda control, stamp: control.dtmf(handle, digits, stamp))
+        if not in_band and self._board.errands.can(entry, "dtmf"):
+            await self._board.errands.ask(entry, "dtmf", lambda control, stamp: control.dtmf(handle, digits, stamp))
         else:
             call.press(digits)
 

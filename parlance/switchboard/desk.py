@@ -106,8 +106,9 @@ class Unknown(ParlanceError):
 
 class Declined(ParlanceError):
     """What was asked for cannot be done. `code` is one word: `unknown-agent`, `unknown-number`, `bad-number`,
-    `no-carrier`, `not-possible` (this carrier cannot), `not-now` (the call is not in the state for it), `full`
-    (the queue of calls to be placed), `conflict` (another order has this idempotency key), `carrier` (it said no)."""
+    `no-carrier`, `too-late` (the time to dial it is too far off), `draining`, `not-possible` (this carrier cannot),
+    `not-now` (the call is not in the state for it), `full` (the queue of calls to be placed), `bad-cursor`, `conflict`
+    (another order has this idempotency key), `carrier` (it said no)."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

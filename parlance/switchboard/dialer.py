@@ -8,12 +8,12 @@ as often as the agent's settings say; what an operator ended, or a machine answe
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 import structlog
 import trio
 
 from parlance.actors.media.errand import Outgoing
-from parlance.engine import life as l
 from parlance.engine.agent import Outbound
 from parlance.engine.errors import Refused
 from parlance.engine.hours import Hours, zone
@@ -65,40 +65,60 @@ class Dialer:
         return self._queue.pop(entry.id, None) is not None
 
     def _dial_due(self) -> float:
-        """Dial what can be dialed; seconds until there may be more."""
-        now, wait = self._board.wall(), float("inf")
-        for entry in sorted(self._queue.values(), key=lambda one: (one.record.due or 0.0, one.record.created)):
-            due = self._open(entry, max(entry.record.due or 0.0, now))
-            if due > now:
-                entry.change(due=due)
-                wait = min(wait, due - now)
-            elif not self._dial(entry):
-                wait = min(wait, POLL)
-        return max(wait, 0.01)
+        """Dial what can be dialed; seconds until there may be more.
 
-    def _open(self, entry: Entry, at: float) -> float:
+        An agent or a number that has no room now has none for the orders behind either: each is asked once.
+        """
+        now, wait = self._board.wall(), float("inf")
+        due: list[Entry] = []
+        for entry in self._queue.values():
+            at = entry.record.due or 0.0
+            if at <= now:
+                due.append(entry)
+            else:
+                wait = min(wait, at - now)
+        shut: set[str] = set()
+        for entry in sorted(due, key=lambda one: (one.record.due or 0.0, one.record.created)):
+            record = entry.record
+            if {record.agent, record.caller} & shut:
+                continue
+            opening = self._open(record.agent, now)
+            if opening > now:
+                entry.change(due=opening)
+                wait = min(wait, opening - now)
+            elif taken := self._taken(entry):
+                shut.add(taken)
+            else:
+                self._dial(entry)
+        return max(min(wait, POLL) if shut else wait, 0.01)
+
+    def _open(self, agent: str, at: float) -> float:
         """The first time from `at` at which the agent may call."""
-        plan = self._plan(entry)
-        hours = Hours.parse(plan.hours)
+        plan = self._board.host.agents[agent].outbound
+        hours = _hours(plan.hours)
         local = datetime.fromtimestamp(at, zone(plan.zone))
         return at if hours.open(local) else hours.next(local).timestamp()
+
+    def _taken(self, entry: Entry) -> str:
+        """Who has no room for this call now, its agent or its number; empty: there is room."""
+        board, record = self._board, entry.record
+        if board.host.closed(record.agent):
+            return record.agent
+        number = board.router.number(record.carrier, record.caller)
+        full = number is not None and 0 < number.channels <= board.busy(record.caller, entry)
+        return record.caller if full else ""
 
     def _plan(self, entry: Entry) -> Outbound:
         return self._board.host.agents[entry.record.agent].outbound
 
-    def _dial(self, entry: Entry) -> bool:
-        """Dial now. False: there is no line for it."""
+    def _dial(self, entry: Entry) -> None:
         board, record = self._board, entry.record
-        number = board.router.number(record.carrier, record.caller)
-        if number is not None and 0 < number.channels <= board.busy(record.caller, entry):
-            return False
         try:
             entry.seat = board.host.seat(record.agent)
         except Refused as refused:
-            if refused.reason == "draining":
-                self.drop(entry)
-                board.happen(entry, l.Over(By.HOUSE, "draining", failed=True))
-            return refused.reason == "draining"
+            # It had room a moment ago, and nothing has run since: but who refuses need not say so before.
+            log.warning("an order has to wait", call=entry.id, reason=refused.reason)
+            return
         self.drop(entry)
         plan = self._plan(entry)
         outgoing = Outgoing(
@@ -109,8 +129,7 @@ class Dialer:
         entry.ring = plan.ring + 5.0
         board.expire(entry, board.times.setup + plan.ring)
         log.info("dialing", call=entry.id, carrier=record.carrier, agent=record.agent, attempt=entry.record.attempts)
-        board.soon(entry, "place", lambda control, stamp: control.place(outgoing, stamp))
-        return True
+        board.errands.soon(entry, "place", lambda control, stamp: control.place(outgoing, stamp))
 
     def _ended(self, entry: Entry) -> bool:
         """Whether this call is dialed again."""
@@ -120,7 +139,7 @@ class Dialer:
         if record.direction is not Direction.OUTBOUND or record.started is not None or not life.failed:
             return False
         plan = self._plan(entry)
-        if life.by in (By.OPERATOR, By.HOUSE) and life.reason != "no-answer":
+        if (life.by in (By.OPERATOR, By.HOUSE) and life.reason != "no-answer") or life.reason == "canceled":
             return False
         if entry.machine or record.attempts >= (entry.attempts or plan.attempts):
             return False
@@ -131,3 +150,8 @@ class Dialer:
         log.info("to be dialed again", call=entry.id, after=life.reason, again_in=pause)
         self.add(entry)
         return True
+
+
+@lru_cache(maxsize=256)
+def _hours(words: str) -> Hours:
+    return Hours.parse(words)

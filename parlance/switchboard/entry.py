@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import trio
+
 from parlance.actors.media.errand import Handle
 from parlance.actors.media.port import Wire
 from parlance.actors.media.webhook import Refusal, Welcome
@@ -30,7 +32,19 @@ class Entry:
     record: Record
     kept: Callable[[Record], None]
     ours: bool = True
+    known: bool = True
+    """Whether there is a record of it: not yet, of a socket that may still be turned away."""
+    attempt: int = 0
+    """Which one this is, of a call that is dialed again."""
+    undecided: int = 0
+    """Errands on their way that decide what there is to hang up."""
+    hanging: bool = False
+    """To be hung up as soon as that is known."""
+    lock: trio.Lock = field(default_factory=trio.Lock)
+    """Operators' commands come one after another."""
     life: Life = field(default_factory=Life)
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    """What the index knows it by: carriers' ids, old ones too."""
     ticket: str = field(default_factory=lambda: secrets.token_hex(24))
     seat: Seat | None = None
     parting: list[Callable[[], None]] = field(default_factory=list)
@@ -87,7 +101,8 @@ class Entry:
         record = replace(self.record, **what)
         if record != self.record:
             self.record = record
-            self.kept(record)
+            if self.known:
+                self.kept(record)
 
     def release(self) -> None:
         """Give the seat back, if no call sits in it."""
@@ -99,6 +114,8 @@ class Entry:
         """Back to the beginning: it is dialed once more at `due`."""
         self.release()
         self.past.add(self.record.line)
+        self.attempt += 1
+        self.undecided, self.hanging = 0, False
         self.life = Life()
         self.ticket = secrets.token_hex(24)
         self.expires, self.order = None, 0.0

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
+import trio
+
+from parlance.actors.media.webhook import Welcome
 from parlance.engine.record import Status
 from parlance.switchboard.entry import Entry
 
@@ -20,6 +23,7 @@ class Index:
         self._tickets: dict[str, Entry] = {}
         self._lines: dict[tuple[str, str], Entry] = {}
         self._past: OrderedDict[str, Entry] = OrderedDict()
+        self._emptied = trio.Event()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -37,12 +41,21 @@ class Index:
         if entry.id in self._ids:
             self._tickets[entry.ticket] = entry
         if entry.record.line:
-            self._lines[entry.record.carrier, entry.record.line] = entry
+            key = (entry.record.carrier, entry.record.line)
+            if self._lines.get(key) is not entry:
+                self._lines[key] = entry
+                entry.lines.append(key)
 
     def forget(self, entry: Entry) -> None:
         """What it was known by so far is about to change."""
         self._tickets.pop(entry.ticket, None)
-        self._lines.pop((entry.record.carrier, entry.record.line), None)
+        self._unline(entry)
+
+    def _unline(self, entry: Entry) -> None:
+        for key in entry.lines:
+            if self._lines.get(key) is entry:
+                del self._lines[key]
+        entry.lines.clear()
 
     def settle(self, entry: Entry) -> None:
         """It has ended. Its carrier's id is known for a while, its ticket no more."""
@@ -50,10 +63,15 @@ class Index:
         self._tickets.pop(entry.ticket, None)
         self._past[entry.id] = entry
         while len(self._past) > PAST:
-            _, oldest = self._past.popitem(last=False)
-            key = (oldest.record.carrier, oldest.record.line)
-            if self._lines.get(key) is oldest:
-                del self._lines[key]
+            self._unline(self._past.popitem(last=False)[1])
+        if not self._ids:
+            self._emptied.set()
+
+    async def empty(self) -> None:
+        """Wait until no call lives."""
+        while self._ids:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
 
     def get(self, id: str) -> Entry | None:
         return self._ids.get(id)
@@ -69,8 +87,18 @@ class Index:
         return self._lines.get((carrier, call)) if call else None
 
     def waiting(self, carrier: str, caller: str, called: str) -> Entry | None:
-        """The oldest call of a carrier that waits for its media, as far as its numbers do not contradict."""
-        return next((one for one in self._of(carrier) if one.awaited and one.fits(caller, called)), None)
+        """The oldest call of a carrier that waits for its media, as far as its numbers do not contradict. One that was
+        given a ticket is not taken by a socket that says nothing at all.
+        """
+        said = bool(caller or called)
+        return next(
+            (
+                one
+                for one in self._of(carrier)
+                if one.awaited and one.fits(caller, called) and (said or not isinstance(one.verdict, Welcome))
+            ),
+            None,
+        )
 
     def nameless(self, carrier: str, caller: str, called: str) -> Entry | None:
         """The oldest inbound call of a carrier whose media has come without the carrier's id."""

@@ -32,6 +32,12 @@ class Host(Protocol):
     def seat(self, agent: str) -> Seat:
         """Capacity for one call of that agent. Raises `errors.Refused`."""
 
+    def agent(self, name: str) -> Agent:
+        """Raises `errors.Refused` for one that takes no calls here."""
+
+    def closed(self, agent: str) -> str:
+        """Why `seat` would refuse this agent a call now, in one word and without counting it; empty if it would not."""
+
     def refuse(self, reason: str, code: int, message: str) -> Refused:
         """The error to raise for a call that is not taken, counted under `reason`."""
 

@@ -19,6 +19,7 @@ from parlance.engine import life as l
 from parlance.engine.errors import Refused
 from parlance.engine.message import By
 from parlance.engine.record import Direction, Status
+from parlance.switchboard.arrivals import bounded
 from parlance.switchboard.board import Switchboard
 from parlance.switchboard.entry import Entry
 
@@ -55,6 +56,12 @@ class Reception:
         known = board.index.line(self.carrier, offer.call)
         if known is not None and known.verdict is not None:
             return known.verdict
+        if known is not None and (known.life.status.final or known.life.status is Status.ENDING):
+            return Refusal("ended", "this call has ended", busy=False)
+        if known is not None and known.call is not None:
+            # Its media has come before the question.
+            known.verdict = Welcome(known.id, known.record.agent, known.ticket)
+            return known.verdict
         entry = known or board.open(
             self.carrier,
             Direction.INBOUND,
@@ -65,7 +72,7 @@ class Reception:
             called=offer.called,
             line=offer.call,
             leg=offer.leg,
-            metadata=dict(offer.parameters),
+            metadata=bounded(offer.parameters),
         )
         entry.ours, entry.context = True, offer.context
         try:
@@ -80,9 +87,9 @@ class Reception:
             board.happen(entry, l.Over(By.HOUSE, "sent on"))
             return entry.verdict
         log.info("call offered", call=entry.id, carrier=self.carrier, agent=entry.record.agent)
-        if board.can(entry, "answer"):
+        if board.errands.can(entry, "answer"):
             line, leg, context, ticket = entry.record.line, entry.record.leg, entry.context, entry.ticket
-            board.soon(
+            board.errands.soon(
                 entry,
                 "answer",
                 lambda control, stamp: control.answer(line, leg, context, entry.id, ticket, stamp),
@@ -94,9 +101,9 @@ class Reception:
         busy = refused.reason != "unknown-agent"
         entry.verdict = Refusal(refused.reason, str(refused), busy)
         log.info("call refused", call=entry.id, carrier=self.carrier, reason=refused.reason)
-        if board.can(entry, "reject"):
+        if board.errands.can(entry, "reject"):
             line, leg, context = entry.record.line, entry.record.leg, entry.context
-            board.soon(entry, "reject", lambda control, stamp: control.reject(line, leg, context, busy, stamp))
+            board.errands.soon(entry, "reject", lambda control, stamp: control.reject(line, leg, context, busy, stamp))
         # The carrier was told with the answer, or is just being told: there is nothing to hang up.
         entry.ours = False
         board.happen(entry, l.Over(By.HOUSE, refused.reason, failed=True))
@@ -110,7 +117,8 @@ class Reception:
         if entry is None:
             self._unplaced.append((trio.current_time(), news))
             return
-        if news.call in entry.past:
+        if news.call in entry.past or (entry.outbound and entry.record.due is not None):
+            # Of an earlier attempt: the next one has not begun.
             return
         if news.event:
             if news.event in entry.seen:
@@ -120,7 +128,9 @@ class Reception:
         if news.order and news.order < entry.order and news.what not in _OVER:
             return
         entry.order = max(entry.order, news.order)
-        if not entry.life.status.final:
+        if news.what is What.UNTRANSFERRED:
+            self._board.handed_back(entry)
+        elif not entry.life.status.final:
             self._board.learn(entry, news.call, news.leg)
             self._believe(entry, news)
 
@@ -137,6 +147,8 @@ class Reception:
     def _find(self, news: News) -> Entry | None:
         board, index = self._board, self._board.index
         entry = (index.get(news.ours) or index.ended(news.ours)) if news.ours else None
+        if entry is not None and entry.record.carrier != self.carrier:
+            entry = None
         entry = entry or index.line(self.carrier, news.call)
         if entry is not None or news.outbound:
             return entry
@@ -187,7 +199,9 @@ class Reception:
         reason, failed = _OVER[news.what]
         by = next((one for one in By if one.value == news.by), None)
         if by is None:
-            by = By.CALLER if news.what in (What.ENDED, What.CANCELED) and not entry.outbound else By.CARRIER
+            # What we have ended ourselves has its end already. `caller` is whoever is not us.
+            given_up = news.what is What.CANCELED and not entry.outbound
+            by = By.CALLER if given_up or news.what is What.ENDED else By.CARRIER
         # A caller who gives up before anybody answers is not our failure.
         failed = failed and not (news.what is What.CANCELED and not entry.outbound)
         self._board.happen(entry, l.Over(by, reason, failed))

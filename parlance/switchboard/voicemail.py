@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from parlance.engine import life as l
 from parlance.engine.message import By
-from parlance.engine.trace import CallerStopped, Record
+from parlance.engine.trace import CallerBegan, CallerStopped, Record
 from parlance.switchboard.board import Switchboard
 from parlance.switchboard.entry import Entry
 from parlance.switchboard.machine import Recognizer
@@ -21,14 +21,17 @@ class Voicemail:
         self._board, self._entry = board, entry
         self._plan = board.host.agents[entry.record.agent].outbound
         self._recognizer = Recognizer(self._plan.long)
-        self._leaving = self._known = False
+        self._leaving = self._known = self._talking = False
         entry.machined = self.machine
 
     def note(self, record: Record) -> None:
         """An event of the call."""
+        if isinstance(record.event, CallerBegan | CallerStopped):
+            self._talking = isinstance(record.event, CallerBegan)
         if self._entry.machine and not self._known and self._entry.call is not None:
-            # The carrier knew it before the media came.
-            self.machine(speaking=True)
+            # The carrier knew it before the media came: its announcement is still to come, or goes on.
+            self._talking = not isinstance(record.event, CallerStopped)
+            self.machine()
         if self._leaving:
             if isinstance(record.event, CallerStopped):
                 self._leave()
@@ -38,10 +41,10 @@ class Voicemail:
             return
         self._entry.change(answered_by="machine" if verdict else "human")
         if verdict:
-            self.machine(speaking=not isinstance(record.event, CallerStopped))
+            self.machine()
 
-    def machine(self, *, speaking: bool = False) -> None:
-        """It is a machine; `speaking`: it has not said everything."""
+    def machine(self) -> None:
+        """It is a machine. While it speaks it has not said everything."""
         entry, plan = self._entry, self._plan
         if self._known:
             return
@@ -51,7 +54,7 @@ class Voicemail:
         elif plan.machines == "leave" and entry.call is not None:
             self._leaving = True
             entry.call.mute(True)
-            if not speaking:
+            if not self._talking:
                 self._leave()
 
     def _leave(self) -> None:

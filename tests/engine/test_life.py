@@ -31,7 +31,20 @@ ORDERS: list[tuple[str, list[l.Event], Status, list[type[l.Action]]]] = [
     ("media never comes", [l.Rang(), l.Answered(), l.Expired()], Status.ENDING, [l.HangUp]),
     ("a carrier that is silent", [l.Rang(), l.Expired(), l.Expired()], Status.FAILED, [l.HangUp, l.Settle]),
     ("nothing expires in a conversation", [l.Joined(), l.Expired()], Status.IN_PROGRESS, []),
-    ("the last words take too long", [l.Joined(), END, l.Expired()], Status.ENDED, [l.CloseMedia, l.Settle]),
+    (
+        "the last words take too long",
+        [l.Joined(), END, l.Expired()],
+        Status.ENDED,
+        [l.CloseMedia, l.CloseMedia, l.HangUp, l.Settle],
+    ),
+    ("early media is no conversation", [l.Rang(), l.Joined(early=True)], Status.RINGING, []),
+    ("before it is answered", [l.Rang(), l.Joined(early=True), l.Answered()], Status.IN_PROGRESS, []),
+    (
+        "or nobody answers",
+        [l.Rang(), l.Joined(early=True), l.Over(By.CARRIER, "busy", failed=True), PARTED],
+        Status.FAILED,
+        [l.CloseMedia, l.Settle],
+    ),
 ]
 
 
@@ -63,6 +76,7 @@ EVENTS = st.sampled_from(
         l.Rang(),
         l.Answered(),
         l.Joined(),
+        l.Joined(early=True),
         PARTED,
         l.Parted(By.CALLER, "hung up"),
         END,

@@ -157,13 +157,22 @@ class Rig:
     def local(self) -> datetime:
         return datetime.fromtimestamp(self.wall(), UTC)
 
+    def agent(self, name: str) -> Agent:
+        if name not in self.agents:
+            raise self.exchange.refuse("unknown-agent", 1003, f"there is no agent {name}")
+        return self.agents[name]
+
+    def closed(self, agent: str) -> str:
+        figures = self.exchange.statistics()
+        if figures.draining or figures.seats >= figures.total:
+            return "draining" if figures.draining else "full"
+        return "agent-full" if figures.agents.get(agent, 0) >= self.agents[agent].limits.calls else ""
+
     def refuse(self, reason: str, code: int, message: str) -> Refused:
         return self.exchange.refuse(reason, code, message)
 
     def seat(self, agent: str) -> Seat:
-        if agent not in self.agents:
-            raise self.exchange.refuse("unknown-agent", 1003, f"there is no agent {agent}")
-        return self.exchange.admit(self.agents[agent])
+        return self.exchange.admit(self.agent(agent))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Rig]:

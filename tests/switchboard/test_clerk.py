@@ -10,9 +10,11 @@ from parlance.actors.media.dialect import Dialect
 from parlance.actors.media.errand import Handle
 from parlance.actors.media.port import Message
 from parlance.actors.media.webhook import What
-from parlance.engine.errors import Ended, Overloaded
+from parlance.engine.errors import Ended, Overloaded, Rejected, Unreachable
 from parlance.engine.message import By, How
 from parlance.engine.record import Status
+from parlance.engine.trace import Record as Event
+from parlance.engine.trace import Transferred
 from parlance.switchboard.desk import (
     Command,
     Declined,
@@ -63,8 +65,10 @@ async def test_an_operator_ends_a_call_with_words(autojump_clock: trio.testing.M
         answer = await rig.clerk.command(entry.id, Terminate("We close now.", "closing time"))
         assert call.said == [("close", How.COMPLETED, "closing time", "We close now.", By.OPERATOR)]
         assert (answer.done, answer.record.status) == (True, Status.ENDING)
-        again = await rig.clerk.command(entry.id, Terminate())
+        again = await rig.clerk.command(entry.id, Terminate("And I mean it."))
         assert (again.done, again.detail) == (False, "the call is ending")
+        assert (await rig.clerk.command(entry.id, Terminate())).done, "its last words are cut short"
+        assert call.said[1:] == [("close", How.COMPLETED, "ended by an operator", By.OPERATOR)]
         rig.part(entry, call, "closing time", By.OPERATOR)
         await trio.testing.wait_all_tasks_blocked()
         assert rig.tel.asked("hang_up") == [(Handle("c1", ""),)]
@@ -134,9 +138,26 @@ async def test_a_carrier_that_does_not_transfer_in_time_keeps_nobody_waiting(
         rig.tel.takes = 100
         entry, _ = rig.media(ticket="fixed", call="c1")
         began = trio.current_time()
-        await rig.board.onward(entry, HUMAN)
+        with pytest.raises(Unreachable, match="within 3 s"):
+            await rig.board.onward(entry, HUMAN)
         assert trio.current_time() - began == pytest.approx(3.0)
         assert entry.record.transferred == ""
+
+
+async def test_whom_nobody_transfers_is_still_ours_to_hang_up(autojump_clock: trio.testing.MockClock) -> None:
+    """A wire that has a word for it transfers without us: only its record tells, and also what went wrong."""
+    async with Rig(verbs="hang_up").open() as rig:
+        lost, call = rig.media(ticket="fixed", call="c1")
+        with pytest.raises(Rejected, match="cannot transfer"):
+            await rig.board.onward(lost, HUMAN)
+        rig.board.noted(lost, Event(1, 1.0, Transferred(HUMAN, "no route")))
+        rig.part(lost, call, "transferred", By.AGENT)
+        moved, call = rig.media(ticket="fixed", call="c2")
+        rig.board.noted(moved, Event(1, 1.0, Transferred(HUMAN)))
+        rig.part(moved, call, "transferred", By.AGENT)
+        await trio.testing.wait_all_tasks_blocked()
+        assert rig.tel.asked("hang_up") == [(Handle("c1"),)]
+        assert (lost.record.transferred, moved.record.transferred) == ("", HUMAN)
 
 
 async def test_mute_and_hold_are_asked_for_once(autojump_clock: trio.testing.MockClock) -> None:

@@ -224,6 +224,50 @@ async def test_the_same_key_and_order_is_the_same_call(autojump_clock: trio.test
         assert len(rig.tel.asked("place")) == 1
 
 
+async def test_what_was_ended_while_it_was_placed_is_hung_up(autojump_clock: trio.testing.MockClock) -> None:
+    async with Rig().open() as rig:
+        rig.tel.handles["place"], rig.tel.takes = Handle("c9", "l9"), 1.0
+        record, _ = await rig.clerk.place(ORDER)
+        await trio.sleep(0.5)
+        assert (await rig.clerk.command(record.id, Terminate())).record.status is Status.ENDING
+        assert rig.tel.asked("hang_up") == []
+        await trio.sleep(2)
+        assert rig.tel.asked("hang_up") == [(Handle("c9", "l9"),)]
+        assert (await rig.clerk.get(record.id)).status is Status.ENDED
+
+
+async def test_an_attempt_that_was_placed_too_late_is_not_the_next_one(autojump_clock: trio.testing.MockClock) -> None:
+    async with Rig().open() as rig:
+        rig.tel.handles["place"], rig.tel.takes = Handle("c1"), 50.0
+        record, _ = await rig.clerk.place(ORDER)
+        await trio.sleep(1)
+        # The carrier tells that it has failed before it answers who placed it.
+        rig.news(What.FAILED, "c1", ours=record.id)
+        await trio.sleep(30)
+        assert (await rig.clerk.get(record.id)).due is not None
+        await trio.sleep(20)
+        assert rig.tel.asked("hang_up") == [(Handle("c1"),)]
+        assert (await rig.clerk.get(record.id)).line == ""
+
+
+async def test_a_call_known_by_its_leg_alone_is_hung_up(autojump_clock: trio.testing.MockClock) -> None:
+    """Plivo's, before it rings."""
+    async with Rig().open() as rig:
+        rig.tel.handles["place"] = Handle(leg="l9")
+        record, _ = await rig.clerk.place(ORDER)
+        await settle()
+        await rig.clerk.command(record.id, Terminate())
+        await settle()
+        assert rig.tel.asked("hang_up") == [(Handle(leg="l9"),)]
+
+
+async def test_whoever_ends_a_conversation_is_the_one_we_called(autojump_clock: trio.testing.MockClock) -> None:
+    async with Rig().open() as rig:
+        entry, _, _ = await dialed(rig)
+        rig.news(What.ENDED, "c9")
+        assert entry.life.by is By.CALLER
+
+
 # ----------------------------------------------------------------------------------------- machines
 
 
@@ -295,6 +339,18 @@ async def test_the_carriers_word_counts_as_much(autojump_clock: trio.testing.Moc
         rig.news(What.MACHINE, "c9")
         assert entry.record.answered_by == "machine"
         assert call.said[-1][0] == "close"
+
+
+async def test_a_message_waits_for_a_machine_that_speaks(autojump_clock: trio.testing.MockClock) -> None:
+    """Carriers tell of a machine in the middle of its announcement."""
+    plan = {"machines": "leave", "message": "Please call us back."}
+    async with Rig(agent={"outbound": plan}).open() as rig:
+        _, call, voicemail = await dialed(rig)
+        voicemail.note(Event(1, 1.0, CallerBegan(0.9)))
+        rig.news(What.MACHINE, "c9")
+        assert call.said == [("mute", True)]
+        voicemail.note(Event(2, 3.0, CallerStopped(2.9)))
+        assert [said[0] for said in call.said] == ["mute", "mute", "close"]
 
 
 async def test_the_carriers_word_may_come_before_the_media(autojump_clock: trio.testing.MockClock) -> None:

@@ -16,7 +16,7 @@ import trio
 
 from parlance.actors.media.errand import Control, Errand, Handle, Stamp, Verb
 from parlance.actors.media.webhook import Learner
-from parlance.engine.errors import Overloaded, ProviderError, Unreachable
+from parlance.engine.errors import Lost, Overloaded, ProviderError, Rejected, Unreachable
 
 PATIENCE = 10.0
 """Seconds for one attempt, connecting included."""
@@ -56,6 +56,7 @@ class Runner:
         self._random = random or Random()
         self._pause: float = getattr(control, "pause", PAUSE)
         self._limit = trio.CapacityLimiter(AT_ONCE)
+        self._learning = trio.Lock()
         self._wanted = trio.Event()
         self._tired: dict[int, float] = {}
         """Until when a learner that has not learned is not heard: a carrier may count failed logins."""
@@ -87,7 +88,11 @@ class Runner:
         while True:
             attempt += 1
             await self._learn()
-            errand = ask(self._control, Stamp(self._wall(), id))
+            try:
+                errand = ask(self._control, Stamp(self._wall(), id))
+            except ValueError as error:
+                # An id from outside may be nothing that an address or a header can hold.
+                raise Rejected(self.name, f"this call cannot be asked for ({type(error).__name__})") from error
             again, pause = errand.again, 0.0
             headers: Mapping[str, str] = {}
             try:
@@ -103,15 +108,22 @@ class Runner:
     async def _send(self, errand: Errand) -> tuple[int, Mapping[str, str], bytes]:
         if self._client is None:
             raise Unreachable(self.name, "the house is closing, or has not opened yet")
+        # Its own words may hold the address, and the address a key: an error's name is all that is told of it.
+        with trio.move_on_after(PATIENCE) as queuing:
+            await self._limit.acquire()
+        if queuing.cancelled_caught:
+            raise Unreachable(self.name, f"{AT_ONCE} requests are on their way, and none was answered in time")
         try:
-            async with self._limit:
-                with trio.fail_after(PATIENCE):
-                    return await self._exchange(self._client, errand)
-        except (httpx.TimeoutException, trio.TooSlowError):
-            raise Unreachable(self.name, f"no answer within {PATIENCE:g} s") from None
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            # Its own words may hold the address, and the address a key.
+            with trio.fail_after(PATIENCE):
+                return await self._exchange(self._client, errand)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Unreachable(self.name, f"could not be reached ({type(error).__name__})") from None
+        except (httpx.TimeoutException, trio.TooSlowError):
+            raise Lost(self.name, f"no answer within {PATIENCE:g} s") from None
+        except httpx.RequestError as error:
+            raise Lost(self.name, f"the connection was lost ({type(error).__name__})") from None
+        finally:
+            self._limit.release()
 
     async def _exchange(self, client: httpx.AsyncClient, errand: Errand) -> tuple[int, Mapping[str, str], bytes]:
         request = client.stream(errand.method, errand.url, headers=dict(errand.headers), content=errand.body)
@@ -124,6 +136,11 @@ class Runner:
             return response.status_code, response.headers, body
 
     async def _learn(self) -> None:
+        """One after another: who comes while a login is on its way has what it brings."""
+        async with self._learning:
+            await self._learn_all()
+
+    async def _learn_all(self) -> None:
         for index, learner in enumerate(self._learners):
             errand = learner.wants(self._wall())
             if errand is None or trio.current_time() < self._tired.get(index, 0.0):

@@ -165,7 +165,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The call is taken: a seat is kept for it. `ticket` lets its media socket in, once."""
+    """The call is taken: a seat is kept for it. `ticket` lets its media socket in."""
 
     call: str
     """Our id."""
