@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-import trio
 from quart import g, request
 from quart_schema import security_scheme
 
 from parlance.engine.errors import Misconfigured
 from parlance.http.problem import Problem
+from parlance.http.throttle import Throttle
 from parlance.persistence.port import Directory
 
 log = logging.getLogger(__name__)
@@ -118,8 +118,7 @@ class Auth:
         self._burst = burst
         self.denied: Counter[str] = Counter()
         """Requests that were not let in, by reason: `key`, `scope`, `rate`, `failures`."""
-        self._silent = -math.inf
-        self._unsaid = 0
+        self._warning = Throttle(log, "API requests without a valid key")
 
     def guard(self, scope: str) -> Callable[[Handler], Callable[..., Any]]:
         """A handler's decorator: only for keys with `scope`. Put it outside of what reads the request.
@@ -154,11 +153,7 @@ class Auth:
 
     async def _fail(self, address: str) -> None:
         """Count and log who has no key; raises 429 for who tries too often."""
-        now = trio.current_time()
-        self._unsaid += 1
-        if now >= self._silent:
-            log.warning("API requests without a valid key: %d, the last one from %s", self._unsaid, address)
-            self._silent, self._unsaid = now + 1.0, 0
+        self._warning.note(f"from {address}")
         wait = await self._directory.spend(f"denied/{address}", rate=FAILURES, burst=FAILURES)
         self.denied["failures" if wait > 0 else "key"] += 1
         if wait > 0:

@@ -24,6 +24,7 @@ from parlance.engine.errors import LineError, LineGone, Refused
 from parlance.http import problem
 from parlance.http.paths import compiled
 from parlance.http.socket import Receive, Scope, Send, open_socket
+from parlance.http.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +79,10 @@ class Gateway:
     def __init__(self, app: Callable[..., Awaitable[None]], take: Take, routes: Sequence[Route]) -> None:
         self._app = app
         self._take = take
-        self.routes = tuple(routes)
+        self.routes = routes
         self.denied: Counter[tuple[str, str]] = Counter()
         """Handshakes that were not let in, by carrier and reason."""
+        self._warning = Throttle(log, "media sockets not let in")
 
     def find(self, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route of a media path and the path's parameters."""
@@ -103,7 +105,7 @@ class Gateway:
             log.exception("the guard of %s failed", route.pattern)
             refusal = Denied(500, "fault", "internal error")
         self.denied[route.carrier, refusal.reason] += 1
-        log.info("no media socket for %s at %s: %s", visit.peer, route.pattern, refusal)
+        self._warning.note(f"from {visit.peer} at {route.pattern}: {refusal}")
         return refusal
 
     async def bring(self, socket: Socket, route: Route, visit: Visit) -> None:

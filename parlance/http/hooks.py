@@ -21,6 +21,7 @@ from parlance.http.gateway import joined
 from parlance.http.paths import compiled
 from parlance.http.socket import Receive, Scope, Send
 from parlance.http.tally import Tally
+from parlance.http.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Webhooks:
         self._public = public
         self._wall = wall
         self._tally = tally
+        self._warning = Throttle(log, "webhooks denied")
         paths: dict[str, dict[str, Hooks]] = {}
         for one in hooks:
             for path, methods in one.paths.items():
@@ -102,7 +104,7 @@ class Webhooks:
         except Denied as denied:
             # No words of the carrier's hooks: they would tell an attacker how far he got.
             reply, word = _problem(denied.status, denied.reason), denied.reason
-            log.info("%s: webhook from %s denied: %s", hooks.carrier, request.peer, denied)
+            self._warning.note(f"of {hooks.carrier} from {request.peer}: {denied}")
         except Exception:
             # The HTTP edge: a fault in one carrier's hooks is answered, and touches nothing else.
             reply, word = _problem(500), "fault"

@@ -129,10 +129,14 @@ class Runner:
         request = client.stream(errand.method, errand.url, headers=dict(errand.headers), content=errand.body)
         async with request as response:
             body = b""
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise Unreachable(self.name, f"answered with more than {LARGEST} bytes")
+            with trio.CancelScope() as reading:
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > LARGEST:
+                        # Left in any other way, httpx's iterators would stay open.
+                        reading.cancel()
+            if len(body) > LARGEST:
+                raise Lost(self.name, f"answered with more than {LARGEST} bytes")
             return response.status_code, response.headers, body
 
     async def _learn(self) -> None:
