@@ -4,6 +4,8 @@
     python -m bench --quick                  # a first look
     python -m bench --find-knee              # how many calls hold, and which limit breaks beyond them
     python -m bench --overload               # half as many calls again as the server may take, all at once
+    python -m bench --carrier ringover       # the callers speak Ringover's dialect; repeatable: one beside the other
+    python -m bench --webhooks 200           # 200 carriers' webhooks a second, while the calls are up
     python -m bench --peer plain             # the same beside another server
 
 Exit code 0: every run counts and no limit broke. 1: a limit broke, or a run is void. 2: bad use.
@@ -17,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,6 +41,15 @@ LIMIT = 100
 KNEE = 12
 """Runs that a search for the knee usually takes."""
 
+
+class Dialect(StrEnum):
+    """typer takes a list of choices as an enumeration only."""
+
+    twilio = "twilio"
+    ringover = "ringover"
+    acs = "acs"
+
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -58,6 +70,10 @@ def bench(
     find_knee: Annotated[bool, typer.Option("--find-knee", help="Raise the calls until a limit breaks.")] = False,
     overload: Annotated[bool, typer.Option("--overload", help="Offer 150 % of the limit, all at once.")] = False,
     limit: Annotated[int, typer.Option(min=2, max=MOST * 2 // 3, help="The limit of --overload.")] = LIMIT,
+    carrier: Annotated[
+        list[Dialect] | None, typer.Option(help="Whose dialect the callers speak. Repeatable. Default: twilio.")
+    ] = None,
+    webhooks: Annotated[int, typer.Option(min=0, max=1000, help="Carriers' webhooks a second.")] = 0,
     peer: Annotated[list[str] | None, typer.Option(help="Another server, beside parlance. Repeatable.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="1 and 20 calls, short windows.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Whose voices, and who is rough.")] = 1,
@@ -82,6 +98,8 @@ def bench(
         find_knee=find_knee,
         overload=limit if overload else None,
         peers=tuple(dict.fromkeys(peer or ())),
+        carriers=tuple(dict.fromkeys(one.value for one in carrier or (Dialect.twilio,))),
+        webhooks=webhooks,
     )
     options = installed(options, errors)
     to_pipe = as_json == "-"

@@ -1,11 +1,12 @@
-"""What one frame costs on its way through a call: read, hear, tick, write.
+"""What one frame costs on its way through a call: read, hear, tick, write; and in every carrier's wire.
 
     python -m bench.frame [--json] [--check]
 
 A real call of the `rehearsal` agent on a real socket (a pair within this process), without its clock: each step is
-called as the reactor and the metronome call it. Every figure also comes as a ratio to a reference, the parsing of one
-Twilio message by the standard library's `json`, measured between the steps: on a slower machine both grow.
-`--check` compares the ratios with the committed ones in `frame.json` and exits with 1 where one has doubled.
+called as the reactor and the metronome call it. The wires are measured by themselves. Every figure also comes as a
+ratio to a reference, the parsing of one Twilio message by the standard library's `json`, measured between the steps: on
+a slower machine both grow. `--check` compares the ratios with the committed ones in `frame.json` and exits with 1 where
+one has doubled, or where a wire takes more than 10 µs a frame.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import base64
 import json
 import socket as sockets
 import sys
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -27,16 +31,26 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from bench import wires
+from bench.dialects import DIALECTS
 from parlance import main as root
+from parlance.actors.media.jitter import Sequencer
 from parlance.actors.media.port import Started
-from parlance.actors.media.twilio import Twilio
+from parlance.actors.media.twilio.wire import Twilio
 from parlance.actors.speaker.rehearsal import sound
+from parlance.codecs import mulaw, tone
+from parlance.codecs.format import TELEPHONE, Format
 from parlance.house import House
 from parlance.http.direct import DirectSocket
 
 COMMITTED = Path(__file__).with_suffix(".json")
 WORSE = 2.0
 """A ratio this many times the committed one is a step that has become slower, and no noise."""
+NOISE = 0.1
+"""Of the reference: steps that take next to nothing differ by so much from run to run."""
+MOST = 10.0
+"""µs that a wire may take to read a frame and to write one, on the machine of the committed figures."""
+WIRE = "wire "
 ROUNDS, BATCH = 60, 50
 READABLE = 1
 QUIET = b"\xff\x7e" * 80
@@ -47,6 +61,9 @@ WHAT = {
     "judge": "a voiced frame: the listener and the gate with WebRTC's detector",
     "tick": "a call's share of a beat, nothing due",
     "write": "100 ms of audio to the kernel",
+    "tones": "a voiced frame searched for the tones of keys, PCM16 at 8 kHz",
+    "jitter": "a message in its order, by its time",
+    **{f"{WIRE}{name}": "20 ms read, and a frame's share of a message written" for name in DIALECTS},
 }
 
 
@@ -60,10 +77,11 @@ class Still:
         pass
 
 
-def media(audio: bytes) -> str:
-    """A message as Twilio sends it."""
-    sound = {"track": "inbound", "chunk": "317", "timestamp": "6340", "payload": base64.b64encode(audio).decode()}
-    return json.dumps({"event": "media", "sequenceNumber": "318", "streamSid": STREAM, "media": sound})
+def media(audio: bytes, place: int = 316) -> str:
+    """A message as Twilio sends it; `place` counts a stream's frames from 0."""
+    coded = base64.b64encode(audio).decode()
+    sound = {"track": "inbound", "chunk": f"{place + 1}", "timestamp": f"{place * 20}", "payload": coded}
+    return json.dumps({"event": "media", "sequenceNumber": f"{place + 2}", "streamSid": STREAM, "media": sound})
 
 
 class Line:
@@ -77,12 +95,13 @@ class Line:
         wire = Twilio()
         wire.receive(json.dumps({"event": "start", "start": {"streamSid": STREAM, "callSid": "CA1"}}))
         self.wire = wire
-        self.call = house.call(house.agents["rehearsal"], wire, self.socket, Started(call="CA1"))
-        self.media: Any = self.call.media
+        entry = house.office.arrivals.of("twilio", Started(agent="rehearsal", call="CA1"))
+        self.call, media = house.call(house.agents["rehearsal"], wire, self.socket, entry)
+        self.media: Any = media
 
     def calm(self) -> None:
         """Frames come faster here than on any line: what is ahead is forgotten, and what was sent is thrown away."""
-        self.media._ahead = 0.0
+        self.media._pace.ahead = 0.0
         for side in (self.peer, self.raw):
             with suppress(BlockingIOError):
                 while side.recv(1 << 16):
@@ -120,26 +139,55 @@ async def measured() -> dict[str, float]:
 
 def steps(line: Line) -> dict[str, float]:
     quiet, voiced = media(QUIET), sound()[800:960]
-    framed = Frame(Opcode.TEXT, quiet.encode()).serialize(mask=True)
     message = line.wire.audio(bytes(800))
+    places, texts, frames = count(), deque[str](), deque[bytes]()
+
+    def fresh() -> None:
+        """The same message twice is heard once."""
+        line.calm()
+        texts.extend(media(QUIET, next(places)) for _ in range(BATCH))
+        frames.clear()
+        frames.extend(Frame(Opcode.TEXT, text.encode()).serialize(mask=True) for text in texts)
 
     def read() -> None:
-        line.peer.send(framed)
+        line.peer.send(frames.popleft())
         line.socket.ready(READABLE)
 
     def hear() -> None:
-        line.media._ahead = 0.0
-        line.media.hear(quiet)
+        line.media.hear(texts.popleft())
 
-    sending = best(lambda: line.peer.send(framed), line.calm)
-    return {
+    def read_fresh() -> None:
+        fresh()
+        texts.clear()
+
+    sending = best(lambda: line.peer.send(frames.popleft()), read_fresh)
+    line.calm()
+    found = {
+        **isolated(voiced),
         "reference": best(lambda: json.loads(quiet), line.calm),
-        "read": best(read, line.calm) - sending,
-        "hear": best(hear, line.calm),
+        "read": best(read, read_fresh) - sending,
+        "hear": best(hear, fresh),
         "judge": best(lambda: line.media._judge(voiced, line.call.clock()), line.calm),
         "tick": best(lambda: line.call.tick(trio.current_time()), line.calm),
         "write": best(lambda: line.socket.send(message), line.calm),
     }
+    # A call that has ended hears nothing, and that costs next to nothing.
+    assert not line.media._over, line.call.state.reason
+    return found
+
+
+def isolated(voiced: bytes) -> dict[str, float]:
+    """The steps that need no call."""
+    detector, linear = tone.Detector(Format("pcm16", 8000)), mulaw.decode(voiced)
+    sequencer, places = Sequencer(TELEPHONE, rate=1000), count(0, 20)
+    found = {
+        "tones": best(lambda: detector.feed(linear), lambda: None),
+        "jitter": best(lambda: sequencer.place(next(places), voiced), lambda: None),
+    }
+    for name, step in wires.steps(voiced).items():
+        hear = best(step.hear, partial(step.refill, BATCH))
+        found[f"{WIRE}{name}"] = hear + step.share * best(step.say, lambda: None)
+    return found
 
 
 def ratios(figures: dict[str, float]) -> dict[str, float]:
@@ -147,12 +195,15 @@ def ratios(figures: dict[str, float]) -> dict[str, float]:
 
 
 def slower(figures: dict[str, float], committed: dict[str, Any]) -> list[str]:
-    """The steps whose ratio is `WORSE` times the committed one or more."""
-    return [
-        f"{name}: {ratio:.2f} times the reference, committed {committed['ratios'][name]:.2f}"
-        for name, ratio in ratios(figures).items()
-        if ratio > WORSE * committed["ratios"][name]
-    ]
+    """The steps whose ratio is `WORSE` times the committed one or more, and the wires that take more than `MOST`."""
+    found = []
+    for name, ratio in ratios(figures).items():
+        us = ratio * committed["us"]["reference"]
+        if ratio > WORSE * committed["ratios"][name] + NOISE:
+            found.append(f"{name}: {ratio:.2f} times the reference, committed {committed['ratios'][name]:.2f}")
+        elif name.startswith(WIRE) and us > MOST:
+            found.append(f"{name}: {us:.1f} us a frame, limit {MOST:.0f} us")
+    return found
 
 
 def main() -> int:
@@ -168,10 +219,12 @@ def main() -> int:
     if options.json:
         print(json.dumps(document, indent=2))
     else:
-        print(f"{'reference':10} {figures['reference']:6.2f} us  json.loads of one message")
+        width = max(map(len, WHAT))
+        print(f"{'reference':{width}} {figures['reference']:6.2f} us  json.loads of one message")
         for name, what in WHAT.items():
             ratio, then = document["ratios"][name], committed["ratios"][name]
-            print(f"{name:10} {figures[name]:6.2f} us  {ratio:5.2f} of the reference (committed {then:.2f})  {what}")
+            of = f"{ratio:5.2f} of the reference (committed {then:.2f})"
+            print(f"{name:{width}} {figures[name]:6.2f} us  {of}  {what}")
     wrong = slower(figures, committed) if options.check else []
     for fault in wrong:
         print(f"slower: {fault}", file=sys.stderr)

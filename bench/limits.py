@@ -40,6 +40,12 @@ TASKS = 5.0
 READY = 1.5
 REFUSED = 100.0
 """Milliseconds in which a call that cannot be taken is refused."""
+GREETED = 60.0
+"""Milliseconds from a call's start message to the first audio of its greeting, at the 99th percentile."""
+WEBHOOK = 5.0
+"""Milliseconds in which a webhook is answered, at the 99th percentile, as its sender sees it."""
+LATE = 5.0
+"""Milliseconds: a sender of webhooks that is later itself says nothing about a server."""
 ANSWERED = 100.0
 """Milliseconds in which a call that can be taken is."""
 WHOLE = (
@@ -65,6 +71,7 @@ def broken(run: dict[str, Any], single: dict[str, Any] | None = None) -> list[st
     if run["void"] or (run["broke"] and not run["turns"]["asked"]):
         return []
     found = [*_whole(run), *_gaps(run), *_latencies(run, single), *_answered(run)]
+    found += [*_greeted(run), *_posted(run)]
     if run["arrival"] == "at once":
         found += _overloaded(run)
     elif refused := run["calls"]["refused"]:
@@ -132,6 +139,37 @@ def _answered(run: dict[str, Any]) -> Iterator[str]:
         yield f"answered in p99 {slow:.0f} ms, limit {ANSWERED:.0f} ms"
 
 
+def _greeted(run: dict[str, Any]) -> Iterator[str]:
+    """Visitors; beyond what one core is asked to carry, nobody is promised a time."""
+    if lost := (run.get("visits") or {}).get("ungreeted"):
+        yield f"ungreeted visitors {lost}, limit 0"
+    slow = (run.get("greeting_ms") or {}).get("p99")
+    within = min(run["calls"]["admitted"], run["lines"]) <= FULL * run["workers"]
+    if slow is not None and slow > GREETED and within:
+        yield f"greeted in p99 {slow:.0f} ms, limit {GREETED:.0f} ms"
+
+
+def _posted(run: dict[str, Any]) -> Iterator[str]:
+    found = run.get("webhooks")
+    if not found:
+        return
+    sent, late = found["sent"], (found.get("late_ms") or {}).get("p99")
+    if not sent:
+        yield "webhooks: none was sent"
+        return
+    if lost := sent - found["ok"]:
+        yield f"webhooks not answered with 200: {lost} of {sent}, limit 0{'; ' * bool(found['word'])}{found['word']}"
+    counted = sum(count for word, count in found["counted"].items() if word.endswith(" ok"))
+    if counted != sent:
+        words = ", ".join(f"{word} {count}" for word, count in found["counted"].items())
+        yield f"webhooks that the server counted as ok {counted} of {sent}: {words or 'none'}"
+    slow = found["took_ms"].get("p99")
+    if late is not None and late > LATE:
+        yield f"webhooks not judged: their sender was late, p99 {late:.1f} ms"
+    elif slow is not None and slow > WEBHOOK:
+        yield f"webhooks answered in p99 {slow:.1f} ms, limit {WEBHOOK:.0f} ms"
+
+
 def _overloaded(run: dict[str, Any]) -> Iterator[str]:
     # Each worker has its part of the limit, rounded up.
     calls, limit = run["calls"], ceil(run["limit"] / run["workers"]) * run["workers"]
@@ -152,9 +190,10 @@ def _costs(run: dict[str, Any], single: dict[str, Any] | None) -> Iterator[str]:
     process, workers = run["process"], run["workers"]
     calls = min(run["calls"]["admitted"], run["lines"])
     cpu = process["cpu"]
-    # Sockets to providers cost what they cost: the figures are those of a call without.
+    # Sockets to providers cost what they cost, and so do webhooks: the figures are those of a call without.
     rehearsal = run["agent"] == "rehearsal"
-    if cpu is not None and calls <= FULL * workers and cpu > CPU * workers and rehearsal:
+    plain = rehearsal and not run.get("webhooks")
+    if cpu is not None and calls <= FULL * workers and cpu > CPU * workers and plain:
         yield f"CPU {cpu:.2f} of a core, limit {CPU * workers:.2f}"
     memory = process["mb_per_call"]
     if memory is not None and calls >= MANY and memory > MEMORY and rehearsal:

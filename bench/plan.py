@@ -14,6 +14,10 @@ from bench.limits import FULL
 
 Mix = Literal["conversation", "rough"]
 Arrival = Literal["spread", "at once"]
+Carrier = Literal["twilio", "ringover", "acs"]
+
+GREETER = "greeter"
+"""The agent that visitors call."""
 
 CALLS = (1, 10, 50, 100)
 QUICK = (1, 20)
@@ -55,6 +59,12 @@ class Row:
     arrival: Arrival = "spread"
     workers: int = 1
     seed: int = 1
+    carrier: Carrier = "twilio"
+    """In whose dialect the callers speak."""
+    webhooks: int = 0
+    """Carriers' webhooks a second, while the calls are up."""
+    visited: bool = False
+    """Whether short calls to an agent that greets come and go meanwhile."""
 
     @property
     def takes(self) -> float:
@@ -65,12 +75,19 @@ class Row:
     def name(self) -> str:
         """The run in words."""
         offered = f"{self.calls} call{'s' * (self.calls != 1)}"
-        return f"{self.server}, {offered}{' at once' * (self.arrival == 'at once')}"
+        dialect = f" on {self.carrier}" * (self.carrier != "twilio")
+        return f"{self.server}, {offered}{dialect}{' at once' * (self.arrival == 'at once')}"
 
-    def spec(self, url: str, *, end_of_turn: float, providers: float, waveform: bool) -> dict[str, Any]:
-        """What the callers' process reads on its standard input."""
+    def spec(
+        self, url: str, *, end_of_turn: float, providers: float, waveform: bool, token: str = "", bearer: str = ""
+    ) -> dict[str, Any]:
+        """What the callers' process reads on its standard input. `token`, `bearer`: what lets its sockets in."""
         return {
             "url": url,
+            "carrier": self.carrier,
+            "token": token,
+            "bearer": bearer,
+            "greeter": GREETER if self.visited else "",
             "agent": self.agent,
             "calls": self.calls,
             "ramp": self.ramp,
@@ -101,8 +118,18 @@ class Options:
     overload: int | None = None
     """The limit of which half as much again is offered."""
     peers: tuple[str, ...] = ()
+    carriers: tuple[Carrier, ...] = ("twilio",)
+    """Each number of calls is run with each of them; the rest of the plan with the first."""
+    webhooks: int = 0
 
-    def row(self, server: str, calls: int) -> Row:
+    def __post_init__(self) -> None:
+        """Raises `BadUse`."""
+        if self.workers > 1 and (self.carriers != ("twilio",) or self.webhooks):
+            raise BadUse("--workers: only one process can know a carrier's calls: leave out --carrier and --webhooks")
+        if self.peers and self.carriers != ("twilio",):
+            raise BadUse("--peer: peers speak Twilio's dialect: leave out --carrier")
+
+    def row(self, server: str, calls: int, carrier: Carrier | None = None) -> Row:
         """The run of `calls` calls against `server`."""
         usual = QUICK_WINDOW if self.quick else LONG_WINDOW if calls < FEW else WINDOW
         seconds = usual if self.seconds is None else self.seconds
@@ -119,6 +146,10 @@ class Options:
             mix=self.mix,
             workers=self.workers,
             seed=self.seed,
+            carrier=carrier or self.carriers[0],
+            webhooks=self.webhooks if server == "parlance" else 0,
+            # Nobody visits peers, who have no agent that greets: beside them that would be a cost of parlance's only.
+            visited=server == "parlance" and not self.peers,
         )
 
     def rows(self) -> list[Row]:
@@ -126,14 +157,17 @@ class Options:
         calls = self._asked
         if self.compared and 1 not in calls:
             calls = (1, *calls)
-        rows = [self.row(server, number) for number in calls for server in ("parlance", *self.peers)]
+        rows = []
+        for number in calls:
+            rows += [self.row("parlance", number, carrier) for carrier in self.carriers]
+            rows += [self.row(server, number) for server in self.peers]
         if self.overload:
             rows.append(self.flood(self.overload))
         return rows
 
     def knee(self, calls: int) -> Row:
         """A run of the search for the knee."""
-        row = self.row("parlance", calls)
+        row = replace(self.row("parlance", calls), visited=False)
         return row if self.quick or self.seconds is not None else replace(row, seconds=KNEE_WINDOW)
 
     @property
@@ -155,6 +189,7 @@ class Options:
             arrival="at once",
             workers=self.workers,
             seed=self.seed,
+            carrier=self.carriers[0],
         )
 
     @property

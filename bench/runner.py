@@ -30,22 +30,22 @@ class Runner:
         self.failed = False
         """A run of parlance's broke a limit or is void; the runs of the search for the knee do not count."""
         self._options, self._choose, self._stage, self._began = options, choose, stage, began
-        self._singles: dict[str, dict[str, Any]] = {}
+        self._singles: dict[tuple[str, str], dict[str, Any]] = {}
 
     async def run(self) -> None:
         """Every run of the plan; then the knee, if it is asked for."""
         for row in self._options.rows():
             found = await self._one(row, self._stage)
-            found["broke"] += limits.broken(found, self._singles.get(row.server))
+            found["broke"] += limits.broken(found, self._singles.get((row.server, row.carrier)))
             if row.calls == 1 and not found["void"]:
-                self._singles.setdefault(row.server, found)
+                self._singles.setdefault((row.server, row.carrier), found)
             self.runs.append(found)
             self.failed |= row.server == "parlance" and bool(found["broke"] or found["void"])
         if self._options.find_knee:
             await self._find()
 
     async def _find(self) -> None:
-        single = self._singles.get("parlance")
+        single = self._singles.get(("parlance", self._options.carriers[0]))
         if single is None or not single["turns"]["answered"]:
             self.knee = Knee(0, "not searched: the run with one call, which all are held against, has no figures", ())
             return

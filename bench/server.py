@@ -48,6 +48,7 @@ class Server:
     def __init__(
         self, target: Target, process: trio.Process, port: int, ready_s: float, cores: Collection[int]
     ) -> None:
+        self.port = port
         self.url = f"ws://127.0.0.1:{port}{target.path}"
         self.ready_s = ready_s
         self.peak_mb = 0.0

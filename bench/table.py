@@ -44,15 +44,17 @@ def milliseconds(value: float | None) -> str:
     return number(value, 1 if value is not None and value < 10 else 0)
 
 
-def pair(key: str) -> Callable[[Run], str]:
+def pair(*path: str) -> Callable[[Run], str]:
     """p50 and p99 of a distribution, and of how many values if they are too few for a p99."""
 
     def cell(run: Run) -> str:
-        count = run[key].get("n")
-        if not count:
+        found: Any = run
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        if not found or not (count := found.get("n")):
             return NOTHING
         few = f" n={count}" if count < ENOUGH else ""
-        return f"{milliseconds(run[key].get('p50'))}/{milliseconds(run[key].get('p99'))}{few}"
+        return f"{milliseconds(found.get('p50'))}/{milliseconds(found.get('p99'))}{few}"
 
     return cell
 
@@ -81,8 +83,14 @@ def _percent(value: float | None) -> str:
     return NOTHING if value is None else f"{value * 100:.2f} %"
 
 
+def _server(run: Run) -> str:
+    """With the carrier whose dialect it was called in, if that is not Twilio."""
+    dialect = run.get("carrier", "twilio")
+    return run["server"] if dialect == "twilio" else f"{run['server']} {dialect}"
+
+
 WHO = (
-    Column("server", lambda run: run["server"]),
+    Column("server", _server),
     Column("calls", _calls, ("admitted calls",)),
 )
 LATENCY = (
@@ -105,6 +113,7 @@ LATENCY = (
     Column("onset to clear\np50/p99 ms", pair("clear_ms"), ("onset to clear", "barge-ins", "clears without")),
     Column("to silence\np50 ms", lambda run: milliseconds(run["silence_ms"].get("p50")), ("onset to silence",)),
     Column("gaps", lambda run: str(run["gaps"]["count"]), ("gaps",)),
+    Column("greeting\np50/p99 ms", pair("greeting_ms"), ("greeted", "ungreeted")),
 )
 COST = (
     Column("CPU\ncores", lambda run: number(run["process"]["cpu"], 3), ("CPU",)),
@@ -122,7 +131,18 @@ INSIDE = (
     Column("GC pause\nworst ms", health("gc", "pause_ms", "worst")),
 )
 """What goes on inside the server, as far as it tells."""
+WEBHOOKS = Column("webhooks\np50/p99 ms", pair("webhooks", "took_ms"), ("webhooks",))
+"""Shown where there were any."""
 EVERY = (*WHO, *LATENCY, *COST)
+
+
+def every(runs: Sequence[Run]) -> tuple[Column, ...]:
+    """The columns of the one table."""
+    return (*EVERY, *_webhooks(runs))
+
+
+def _webhooks(runs: Sequence[Run]) -> tuple[Column, ...]:
+    return (WEBHOOKS,) if any(run.get("webhooks") for run in runs) else ()
 
 
 def marked(column: Column, run: Run) -> bool:
@@ -137,9 +157,9 @@ def show(console: Console, runs: Sequence[Run], notes: Iterable[str] = ()) -> No
     where those do not fit, each run is a list of its figures.
     """
     parts: list[RenderableType]
-    halves = ((*WHO, *LATENCY), (*WHO, *COST))
-    if _fits(console, EVERY, runs):
-        parts = [_table(EVERY, runs), Text(), Text("inside the server"), _table((*WHO, *INSIDE), runs)]
+    halves = ((*WHO, *LATENCY), (*WHO, *COST, *_webhooks(runs)))
+    if _fits(console, every(runs), runs):
+        parts = [_table(every(runs), runs), Text(), Text("inside the server"), _table((*WHO, *INSIDE), runs)]
     elif all(_fits(console, half, runs) for half in halves):
         parts = [_table(halves[0], runs), Text(), _table(halves[1], runs)]
     else:
@@ -166,7 +186,7 @@ def words(runs: Sequence[Run]) -> list[str]:
     found = []
     for run in runs:
         search = ", search for the knee" if run.get("search") else ""
-        name = f"{run['server']}, {run['lines']} call{'s' * (run['lines'] != 1)}{search}"
+        name = f"{_server(run)}, {run['lines']} call{'s' * (run['lines'] != 1)}{search}"
         if run["void"]:
             found.append(f"void: {name}: {run['void']}")
         found.extend(f"! {name}: {words}" for words in run["broke"])
@@ -176,7 +196,7 @@ def words(runs: Sequence[Run]) -> list[str]:
 def markdown(runs: Sequence[Run]) -> str:
     """The table and the words below it, for README and docs."""
     listed = "\n".join(f"- {line}" for line in words(runs))
-    parts = [caption(runs), _rows(EVERY, runs), listed, "Inside the server:", _rows((*WHO, *INSIDE), runs)]
+    parts = [caption(runs), _rows(every(runs), runs), listed, "Inside the server:", _rows((*WHO, *INSIDE), runs)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -206,7 +226,7 @@ def _table(columns: Sequence[Column], runs: Sequence[Run]) -> Table:
             vertical="bottom",
             width=_width(column, runs),
         )
-    peers = len({run["server"] for run in runs}) > 1
+    peers = len({_server(run) for run in runs}) > 1
     for before, run in zip([None, *runs], runs, strict=False):
         if peers and before is not None and before["lines"] != run["lines"]:
             table.add_row()
@@ -225,7 +245,7 @@ def _fits(console: Console, columns: Sequence[Column], runs: Sequence[Run]) -> b
 
 def _list(run: Run) -> Table:
     table = Table.grid(padding=(0, SPACE, 0, 0))
-    for column in EVERY:
+    for column in every([run]):
         table.add_row(Text(column.label, style="dim"), _cell(column, run))
     table.add_row()
     return table

@@ -19,13 +19,14 @@ from parlance.actors.thinker.rehearsal import Settings as MindSettings
 
 SIMULATED = {"DEEPGRAM_API_KEY": "bench", "OPENAI_API_KEY": "bench"}
 """Keys for the simulators, over whatever real ones there are: those are none of their business."""
+GREETER = ROOT / "bench" / "agents" / "greeter.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server under test. `command` makes it listen on the port it is given; `path` is its Twilio media socket,
-    `ready` and `health` are pages, the latter of one of its `workers`. `end_of_turn`, `providers`: seconds of each
-    response that are not its own work.
+    """A server under test. `command` makes it listen on the port it is given; `path` is its media socket (empty: the
+    one that the carrier knows), `ready` and `health` are pages, the latter of one of its `workers`. `end_of_turn`,
+    `providers`: seconds of each response that are not its own work.
     """
 
     name: str
@@ -53,13 +54,18 @@ def parlance(row: Row, agents: Path | None = None) -> Target:
     workers = ["--workers", str(row.workers)] if row.workers > 1 else []
     # The limit is each worker's.
     limit = ceil(row.limit / row.workers)
-    own = {"PARLANCE_LIMITS__CALLS": str(limit), "PARLANCE_LOG__LEVEL": "warning"}
+    files = [GREETER, *([] if agents is None else [agents])]
+    own = {
+        "PARLANCE_LIMITS__CALLS": str(limit),
+        "PARLANCE_LOG__LEVEL": "warning",
+        "PARLANCE_AGENTS": os.pathsep.join(map(str, files)),
+    }
     if agents is not None:
-        own |= SIMULATED | {"PARLANCE_AGENTS": str(agents)}
+        own |= SIMULATED
     return Target(
         name="parlance",
         command=lambda port: [sys.executable, "-m", "parlance", "serve", "--port", str(port), *workers],
-        path="/api/v1/media/twilio",
+        path="/api/v1/media/twilio" if row.carrier == "twilio" else "",
         ready="/ready",
         health="/health",
         workers=row.workers,

@@ -16,6 +16,8 @@ from typing import Any
 
 import trio
 
+from bench.accounts import NUMBER, PUBLIC, Account, account
+from bench.blank import blank
 from bench.machine import ROOT, Cores
 from bench.plan import Row
 from bench.process import Usage, child, last, public
@@ -24,6 +26,7 @@ from bench.target import Target, environment
 
 CALLERS = (sys.executable, "-m", "bench.callers")
 SIMULATORS = (sys.executable, "-m", "bench.simulators")
+WEBHOOKS = (sys.executable, "-m", "bench.webhooks")
 GRACE = 60.0
 """Seconds beyond ramp and window that the callers have for their greetings, their farewells and their sums."""
 FOREIGN = 0.03
@@ -32,15 +35,10 @@ LOOK = 1.5
 """Seconds before the end of the window at which the server is asked how it is: after it the calls hang up at once."""
 SIMULATED = 15.0
 """Seconds that the simulators have to start."""
-
-DIST: dict[str, Any] = {"n": 0, "mean": None, "p50": None, "p90": None, "p99": None, "worst": None}
-TIMES = ("response_ms", "own_ms", "clear_ms", "silence_ms", "jitter_ms", "answer_ms")
-CALLS = ("offered", "admitted", "refused", "dropped", "stuck", "half_answered")
-PROCESS = (
-    "cpu", "cpu_per_call", "foreign", "rss_mb", "idle_rss_mb", "mb_per_call", "threads", "tasks", "tasks_per_call",
-    "refused", "ready_s",
-)  # fmt: skip
-TURNS = ("asked", "answered", "failed", "interrupted", "uncleared", "cut_short", "resumed", "coughs")
+SETTINGS = "parlance.toml"
+"""What a server reads in its folder."""
+BEFORE = 4.0
+"""Seconds before the end of the window at which the last webhook comes: its sender has to start, and calls to end."""
 
 
 @dataclass(slots=True)
@@ -57,6 +55,8 @@ class Sight:
     health: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     """What the server said of itself when the callers were gone."""
+    webhooks: dict[str, Any] | None = None
+    """What their sender said."""
     void: str | None = None
 
 
@@ -85,8 +85,10 @@ async def run(row: Row, choose: Callable[[Row, Path | None], Target], stage: Sta
         try:
             async with simulating(row, folder, stage) as agents:
                 target = choose(row, agents)
-                async with serving(target, folder, stage.cores.server) as server:
-                    await _measure(row, target, server, folder, stage, sight, record)
+                with account(row) as known:
+                    (folder / SETTINGS).write_text(known.toml)
+                    async with serving(target, folder, stage.cores.server) as server:
+                        await _measure(row, target, known, server, folder, stage, sight, record)
             record["broke"] = server.findings
         except Failed as error:
             record["broke"] = [str(error)]
@@ -103,21 +105,36 @@ class Unusable(Exception):
 
 
 async def _measure(
-    row: Row, target: Target, server: Server, folder: Path, stage: Stage, sight: Sight, record: dict[str, Any]
+    row: Row,
+    target: Target,
+    known: Account,
+    server: Server,
+    folder: Path,
+    stage: Stage,
+    sight: Sight,
+    record: dict[str, Any],
 ) -> None:
     await trio.sleep(stage.settle)
     idle, idle_health = server.usage(), await server.health()
     server.peak_mb = idle.rss_mb
-    spec = row.spec(server.url, end_of_turn=target.end_of_turn, providers=target.providers, waveform=stage.waveform)
+    spec = row.spec(
+        server.url,
+        end_of_turn=target.end_of_turn,
+        providers=target.providers,
+        waveform=stage.waveform,
+        token=known.token,
+        bearer=known.bearer,
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.watch, nursery.cancel_scope)
-        await _offer(row, spec, server, folder, stage, sight)
+        await _offer(row, spec, known, server, folder, stage, sight)
         sight.after = await server.emptied(idle_health)
         nursery.cancel_scope.cancel()
     if sight.result is not None:
         record |= {key: value for key, value in sight.result.items() if key != "event"}
         record["void"] = record["callers"].get("void")
     record["health"] = sight.health
+    record["webhooks"] = posted(row, sight)
     cost = figures(row, server, idle, idle_health, sight, record["calls"]["admitted"])
     taken = foreign(sight, stage.cores)
     record["process"] = cost | {"foreign": taken}
@@ -127,7 +144,9 @@ async def _measure(
         record["void"] = f"something else took {taken * 100:.0f} % of the server's core{many}"
 
 
-async def _offer(row: Row, spec: dict[str, Any], server: Server, folder: Path, stage: Stage, sight: Sight) -> None:
+async def _offer(
+    row: Row, spec: dict[str, Any], known: Account, server: Server, folder: Path, stage: Stage, sight: Sight
+) -> None:
     """The callers call, and what they say is taken down; at both ends of the window the server is sampled."""
     output = folder / "callers.txt"
     with output.open("wb") as file, trio.move_on_after(row.ramp + row.seconds + GRACE) as waited:
@@ -159,6 +178,8 @@ async def _offer(row: Row, spec: dict[str, Any], server: Server, folder: Path, s
                     if _take(event, server, stage, sight):
                         # Beside the reading: the end of the window may not wait for a page.
                         nursery.start_soon(_look, row, server, sight)
+                        if row.webhooks:
+                            nursery.start_soon(_post, row, known, server, folder, stage, sight)
             if await process.wait() and sight.result is None:
                 sight.void = f"the callers failed: {last(output) or 'they did not say why'}"
             if sight.end is None:
@@ -172,6 +193,41 @@ async def _look(row: Row, server: Server, sight: Sight) -> None:
     await trio.sleep(max(0.0, row.seconds - LOOK))
     sight.threads = server.usage().threads
     sight.health = await server.health()
+
+
+async def _post(row: Row, known: Account, server: Server, folder: Path, stage: Stage, sight: Sight) -> None:
+    """Carriers' webhooks come."""
+    spec = {
+        "port": server.port,
+        "rate": row.webhooks,
+        "seconds": max(1.0, row.seconds - BEFORE),
+        "public": PUBLIC,
+        "number": NUMBER,
+        "keys": dict(known.keys),
+    }
+    output = folder / "webhooks.txt"
+    own = environment({"BENCH_NICE": "0" if stage.cores.shared else "1"})
+    with output.open("wb") as file:
+        running = child(WEBHOOKS, cores=stage.cores.others, folder=ROOT, environment=own, output=file, piped=True)
+        async with running as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            await process.stdin.send_all(json.dumps(spec).encode())
+            await process.stdin.aclose()
+            said = b"".join([part async for part in process.stdout])
+    if said:
+        sight.webhooks = json.loads(said)
+        sight.webhooks["word"] = last(output)
+
+
+def posted(row: Row, sight: Sight) -> dict[str, Any] | None:
+    """What became of the webhooks, by their sender and by the server: how many it counted, and what they took."""
+    if not row.webhooks:
+        return None
+    counts = ((sight.after or {}).get("webhooks") or {}).get("counts") or {}
+    own = ((sight.health or {}).get("webhooks") or {}).get("took_ms")
+    counted = {f"{carrier} {word}": count for carrier, words in counts.items() for word, count in words.items()}
+    return {**(sight.webhooks or {"rate": row.webhooks, "sent": 0}), "counted": counted, "server_ms": own}
 
 
 def _take(said: dict[str, Any], server: Server, stage: Stage, sight: Sight) -> bool:
@@ -256,28 +312,3 @@ async def lines(stream: trio.abc.ReceiveStream) -> AsyncGenerator[bytes, None]:
         for line in whole:
             if line.strip():
                 yield line
-
-
-def blank(row: Row) -> dict[str, Any]:
-    """The record of a run of which nothing is known yet."""
-    return {
-        "server": row.server,
-        "agent": row.agent,
-        "lines": row.calls,
-        "limit": row.limit,
-        "arrival": row.arrival,
-        "mix": row.mix,
-        "seconds": row.seconds,
-        "workers": row.workers,
-        "void": None,
-        "callers": {"late_ms": dict(DIST), "cpu": None, "void": None},
-        "calls": dict.fromkeys(CALLS, 0) | {"offered": row.calls, "refusals": {}, "refused_ms": dict(DIST)},
-        "turns": dict.fromkeys(TURNS, 0),
-        **{name: dict(DIST) for name in TIMES},
-        "gaps": {"count": 0, "worst_ms": None},
-        "samples": {},
-        "waveform": None,
-        "process": dict.fromkeys(PROCESS),
-        "health": None,
-        "broke": [],
-    }

@@ -53,6 +53,8 @@ _NAME = re.compile(r"[!-~]{1,128}")
 
 LINES = (TELEPHONE, Format("pcm16", 16000))
 """The formats that callers come with: telephones and browsers."""
+PLAIN = Format("pcm16", 8000)
+"""What carriers and exchanges send besides."""
 
 log = structlog.get_logger()
 
@@ -115,7 +117,7 @@ class House:
     async def _prepare(self, voice: Voice, prepared: Prepared) -> None:
         crews = [crew for crew in self.crews.values() if crew.voice is voice]
         texts = [text for crew in crews for text in (crew.agent.greeting, *(str(text) for _, text in crew.agent.lines))]
-        for fault in await prepared.prepare(voice, texts, LINES):
+        for fault in await prepared.prepare(voice, texts, lines(self.settings)):
             log.warning("a line could not be prepared", agents=[crew.agent.name for crew in crews], error=str(fault))
 
     def refusal(self) -> str | None:
@@ -256,6 +258,14 @@ class House:
         kind = "call failed by a fault of ours" if ours else "call failed"
         trace = {"exc_info": error} if ours else {}
         log.error(kind, call=call.id, agent=call.agent, error=repr(error), how=How.FAILED.value, **trace)
+
+
+def lines(settings: Settings) -> tuple[Format, ...]:
+    """The formats in which an agent's own lines are wanted when a call begins: to convert one then would hold up all."""
+    carriers = settings.carriers
+    plain = (PLAIN,) if set(carriers.names) - {"twilio", "plivo"} else ()
+    wide = (Format("pcm16", carriers.acs.rate),) if carriers.acs is not None else ()
+    return tuple(dict.fromkeys((*LINES, *plain, *wide)))
 
 
 class _Ready:

@@ -12,11 +12,11 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from bench.callers import wire
+from bench.callers.carrier import Carrier
 from bench.callers.crowd import Crowd, Unreachable, dials, periods
 from bench.callers.script import COUGH, PERIOD, SHORT, TURN, Script, Sheet, plan
 from bench.callers.spec import BadSpec, Spec, read
-from bench.callers.speech import NoSpeech, speech
+from bench.callers.speech import NoSpeech, Speech, speech
 from bench.measure.record import Run
 from bench.measure.result import judged, result
 from bench.measure.wave import wave
@@ -30,10 +30,10 @@ def tell(event: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def scripts(spec: Spec) -> list[Script]:
-    """Every line's run. Raises `NoSpeech`."""
+def scripts(spec: Spec, said: Speech, carrier: Carrier) -> list[Script]:
+    """Every line's run."""
     total = periods(spec.ramp + spec.seconds)
-    sheet = Sheet(speech(TURN, SHORT, COUGH), total, wire.media)
+    sheet = Sheet(said, total, carrier.media)
     return [
         plan(sheet, line, spec.calls, dial=dials(spec, line), periods=total, mix=spec.mix, seed=spec.seed)
         for line in range(spec.calls)
@@ -60,14 +60,18 @@ def main() -> int:
     try:
         spec = read(sys.stdin.read())
         _room(spec.calls)
-        lines = scripts(spec)
-        crowd = Crowd(spec, lines, tell)
-        run = crowd.run()
+        said = speech(TURN, SHORT, COUGH)
+        carrier = Carrier(spec.carrier, said)
+        lines = scripts(spec, said, carrier)
+        quiet = [carrier.media(place, frame) for place, frame in enumerate(said.noise)]
+        run = Crowd(spec, lines, carrier, tell, quiet).run()
     except (BadSpec, NoSpeech, Unreachable) as error:
         print(f"callers: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    for record in run.records:
+        carrier.settle(record)
     tell(measured(spec, lines, run))
     return 0
 

@@ -17,10 +17,12 @@ from time import process_time
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.callers import wire
+from bench.callers.carrier import Carrier
 from bench.callers.line import Address, Call, State
 from bench.callers.script import PERIOD, Edge, Script
 from bench.callers.spec import Spec
+from bench.callers.visitors import Visitors
+from bench.dialects.port import Ring
 from bench.measure.record import Record, Run, Said, Span
 from bench.measure.result import is_refused
 
@@ -74,16 +76,22 @@ class Line:
 
 
 class Crowd:
-    """One run. Raises `Unreachable` if the server cannot even be connected to before it begins."""
+    """One run. `quiet`: frames of a caller who says nothing.
 
-    def __init__(self, spec: Spec, scripts: Sequence[Script], tell: Tell) -> None:
+    Raises `Unreachable` if the server cannot even be connected to before it begins.
+    """
+
+    def __init__(
+        self, spec: Spec, scripts: Sequence[Script], carrier: Carrier, tell: Tell, quiet: Sequence[bytes] = ()
+    ) -> None:
         self._spec = spec
         self._tell = tell
         self._lines = [Line(number, script) for number, script in enumerate(scripts)]
         parts = urlsplit(spec.url)
-        path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+        self._path = f"{parts.path}{'?' + parts.query if parts.query else ''}"
         self._address = _reach(parts.hostname or "", parts.port or 80)
-        self._request = wire.upgrade(parts.netloc.rpartition("@")[2], path)
+        self._host = parts.netloc.rpartition("@")[2]
+        self._carrier = carrier
         self._poller = select.epoll()
         self._calls: list[Call] = []
         self._by_number: dict[int, Call] = {}
@@ -93,6 +101,8 @@ class Crowd:
         self._dice = random.Random(spec.seed)
         self._last_call = periods(spec.ramp + spec.seconds) - LAST_CALL if spec.arrival == "at once" else 0
         self._stalls: list[Span] = []
+        begin, end = (periods(seconds) for seconds in (spec.ramp, spec.ramp + spec.seconds))
+        self._visitors = Visitors(begin, end if spec.greeter else begin, self._visit, quiet)
         self.late: list[float] = []
 
     def run(self) -> Run:
@@ -125,6 +135,7 @@ class Crowd:
             end_of_turn=self._spec.budget.end_of_turn,
             providers=self._spec.budget.providers,
             reply=self._spec.reply,
+            visits=[call.record for call in self._visitors.calls],
         )
 
     def _periods(self, began: float, first: int, last: int, phase: str, total: int) -> None:
@@ -135,6 +146,7 @@ class Crowd:
             base = began + period * PERIOD
             if period % TELL_EVERY == 0:
                 self._report(phase, period / total)
+            self._visitors.period(period, clock())
             for line in lines:
                 due = base + line.number * step
                 now = clock()
@@ -198,7 +210,7 @@ class Crowd:
     def _dial(self, line: Line, now: float) -> None:
         if line.call is not None and line.call.record.by != "us":
             return  # It is refused, dropped or still on: only who has hung up dials again.
-        self._call(line, Record(line.number, now))
+        self._take(line, Record(line.number, now))
 
     def _again(self, line: Line, call: Call, period: int, now: float) -> None:
         """Who is refused dials again, and again."""
@@ -208,14 +220,21 @@ class Crowd:
             line.redial = period + self._dice.randint(*AGAIN)
         elif period >= line.redial:
             line.redial = -1
-            self._call(line, Record(line.number, now, redial=True))
+            self._take(line, Record(line.number, now, redial=True))
 
-    def _call(self, line: Line, record: Record) -> None:
-        sid = f"CA{len(self._calls) + 1:032x}"
-        call = Call(record, sid, self._spec.agent, self._address, self._poller, self._owes)
-        self._calls.append(call)
-        self._by_number[call.number] = line.call = call
-        call.dial(record.dialed, self._request)
+    def _take(self, line: Line, record: Record) -> None:
+        line.call = self._call(record, self._spec.agent, f"CA{len(self._calls) + 1:032x}")
+        self._calls.append(line.call)
+
+    def _visit(self, record: Record) -> Call:
+        return self._call(record, self._spec.greeter, f"CB{len(self._visitors.calls) + 1:032x}")
+
+    def _call(self, record: Record, agent: str, id: str) -> Call:
+        ring = Ring(id, agent, token=self._spec.token, bearer=self._spec.bearer)
+        call = Call(record, ring, self._carrier, self._address, self._poller, self._owes)
+        self._by_number[call.number] = call
+        call.dial(record.dialed, self._carrier.request(self._host, self._path, ring))
+        return call
 
     def _report(self, phase: str, done: float) -> None:
         up = sum(line.call is not None and line.call.open for line in self._lines)
@@ -234,7 +253,7 @@ class Crowd:
         while now < limit and any(call.state is State.LEAVING for call in self._calls):
             self._hear(limit - now)
             now = clock()
-        for call in self._calls:
+        for call in (*self._calls, *self._visitors.calls):
             call.give_up(now)
         self._report("end", 1.0)
 

@@ -1,7 +1,7 @@
 """The ear: what arrives, as it is played. One queue a call, played at once, in order and without a pause at 8 kHz.
 
 It is the carrier's buffer of Twilio's rules: a `mark` is due when all audio before it was played, a `clear` throws away
-what was not, and with that all marks are due. Pure: `now` is seconds.
+what was not, and with that all marks are due. Dialects without marks ask for none. Pure: `now` is seconds.
 """
 
 from __future__ import annotations
@@ -9,15 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from bench.measure.record import Record
-
-RATE = 8000
-
-
-def samples(payload: bytes) -> int:
-    """How many samples of µ-law this base64 holds."""
-    size = len(payload)
-    pad = 0 if payload[-1:] != b"=" else 2 if payload[-2:] == b"==" else 1
-    return size * 3 // 4 - pad
+from bench.measure.track import RATE
 
 
 class Ear:
@@ -32,11 +24,11 @@ class Ear:
         self._pieces = record.pieces
         self._marks: deque[tuple[float, str]] = deque()
 
-    def media(self, now: float, payload: bytes) -> None:
+    def media(self, now: float, payload: bytes, count: int) -> None:
+        """`count`: the samples at 8 kHz that the payload is."""
         begin = self.until
         if begin < now:
             begin = now
-        count = samples(payload)
         self._pieces.append((begin, now, count, payload))
         self.until = begin + count / RATE
 

@@ -7,19 +7,19 @@ A call is told by the loop when its socket can be read or written, and when a fr
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import socket
 import struct
 from collections.abc import Callable
 from enum import Enum
-from re import compile as pattern
 from time import perf_counter as clock
 from typing import Any
 
 from bench.callers import wire
+from bench.callers.carrier import Carrier
 from bench.callers.ear import Ear
+from bench.dialects.port import Clear, Ring
 from bench.measure.record import Record, Said
 
 FRAME = 0.02
@@ -30,7 +30,6 @@ MOST_UNREAD = 1 << 20
 LARGEST_HEAD = 16384
 DUE = 2.0
 """Seconds that a server has to answer a call, where the run ends before it did."""
-_payload = pattern(rb'"payload"\s*:\s*"([^"]*)"').search
 
 Address = tuple[socket.AddressFamily, Any]
 """Family and socket address, as `getaddrinfo` has them."""
@@ -51,19 +50,17 @@ UNANSWERED = (State.DIALING, State.SHAKING)
 
 
 class Call:
-    """`address`: family and socket address; `host`, `path`: of the URL; `poller` watches the socket."""
+    """`ring`: the call as its carrier knows it; `address`: family and socket address; `poller` watches the socket."""
 
     __slots__ = (
         "_address",
-        "_agent",
-        "_begun",
+        "_carrier",
         "_head",
         "_inbox",
         "_missed",
         "_owes",
         "_poller",
-        "_sent",
-        "_sid",
+        "_ring",
         "_socket",
         "_unsent",
         "ear",
@@ -76,8 +73,8 @@ class Call:
     def __init__(
         self,
         record: Record,
-        sid: str,
-        agent: str,
+        ring: Ring,
+        carrier: Carrier,
         address: Address,
         poller: select.epoll,
         owes: Owes,
@@ -89,8 +86,8 @@ class Call:
         """Whether frames can be sent: `state` is OPEN."""
         self.unread = 0
         """Frames that the kernel did not take at once."""
-        self._sid = sid
-        self._agent = agent
+        self._ring = ring
+        self._carrier = carrier
         self._address = address
         self._poller = poller
         self._owes = owes
@@ -98,7 +95,6 @@ class Call:
         self._head = b""
         self._unsent = bytearray()
         self._missed = False
-        self._sent = 1
         self._socket = socket.socket(address[0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 
     @property
@@ -162,19 +158,17 @@ class Call:
 
     def _marks(self, names: list[str]) -> None:
         for name in names:
-            self._sent += 1
-            self.send(wire.mark(self._sent, name))
+            self.send(self._carrier.mark(name))
 
     def hang_up(self, now: float, *, abrupt: bool) -> None:
-        """With a `stop` and a close frame, or as a line that is cut: with a reset."""
+        """With the dialect's last word and a close frame, or as a line that is cut: with a reset."""
         if self.state in (State.LEAVING, State.OVER):
             return
         if abrupt or not self.open:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._over(now, "", by_server=False)
             return
-        self.send(wire.stop(self._sent + 1, self._sid))
-        self.send(wire.closing())
+        self.send(self._carrier.stop(self._ring) + wire.closing())
         self.open = False
         self.state = State.LEAVING
         self.record.ended, self.record.by = now, "us"
@@ -246,8 +240,7 @@ class Call:
         self.state = State.OPEN
         self.open = True
         self._head = b""
-        self.send(wire.connected())
-        self.send(wire.start(self._sid, self._agent))
+        self.send(self._carrier.hello(self._ring))
         self.record.started = now
         return rest
 
@@ -263,25 +256,19 @@ class Call:
             self._over(now, wire.closed(payload))
 
     def _message(self, now: float, payload: bytes) -> None:
-        if found := _payload(payload):
-            audio = found[1]
-            # JSON may write a slash as \/, and base64 has slashes.
-            self.ear.media(now, audio.replace(b"\\", b"") if b"\\" in audio else audio)
+        carrier = self._carrier
+        if (audio := carrier.audio(payload)) is not None:
+            self.ear.media(now, audio, carrier.samples(audio))
             return
-        try:
-            message = json.loads(payload)
-            event = message["event"]
-            name = message["mark"]["name"] if event == "mark" else ""
-        except (ValueError, KeyError, TypeError):
-            raise wire.BadAnswer(f"not a message of Twilio's: {payload[:60]!r}") from None
-        if event == "mark":
-            due = self.ear.mark(now, name)
+        for told in carrier.told(payload):
+            if isinstance(told, Clear):
+                self._marks(self.ear.clear(now))
+                continue
+            due = self.ear.mark(now, told.name)
             if due <= now:
                 self.echo(now)
             else:
                 self._owes(due, self)
-        elif event == "clear":
-            self._marks(self.ear.clear(now))
 
     def _over(self, now: float, why: str, *, by_server: bool = True) -> None:
         """The end. Who hung up first ended it; the poller forgets a closed socket by itself."""

@@ -31,9 +31,15 @@ class Spec(_Strict):
     """One run of callers."""
 
     url: str
-    """`ws://host:port/path` of the server's Twilio media socket."""
+    """`ws://host:port/path` of the server's media socket; without a path it is the dialect's own."""
+    carrier: Literal["twilio", "ringover", "acs"] = "twilio"
+    """Whose dialect is spoken."""
+    token: str = ""
+    bearer: str = ""
+    """What lets the sockets in: the token that was set up with the carrier, and what the carrier signs its handshake
+    with."""
     agent: str = "rehearsal"
-    """Sent as `start`'s custom parameter."""
+    """As the dialect passes it on."""
     calls: Annotated[int, Field(ge=1, le=5000)] = 1
     ramp: Seconds = 5.0
     """Over which the calls arrive, one after another."""
@@ -53,6 +59,9 @@ class Spec(_Strict):
     dials again about once a second, so that what is too much is offered all the time."""
     hold: Literal["run"] = "run"
     """How long a call lasts: to the end of the run, unless the mix hangs up."""
+    greeter: str = ""
+    """An agent with a greeting, whom short calls are made to in the window, beside all others: of these is measured how
+    soon the greeting begins. Empty: there are none."""
 
     @field_validator("url")
     @classmethod

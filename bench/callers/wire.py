@@ -1,20 +1,17 @@
-"""Bytes of a caller's side: the WebSocket (RFC 6455) as a client, and Twilio's messages to a server.
+"""Bytes of a caller's side: the WebSocket (RFC 6455) as a client. What is said on it is the dialect's.
 
 The mask is one constant, so that a frame can be made before the run and sent by many callers: masking guards proxies
-against a browser's scripts, and here is neither. The same goes for the stream's id. Pure.
+against a browser's scripts, and here is neither. Pure.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from base64 import b64encode
-from typing import Any
+from collections.abc import Sequence
 
 MASK = b"\x37\xfa\x21\x3d"
 KEY = b64encode(b"a caller's bench").decode("ascii")
-STREAM = "MZ" + "0" * 32
-ACCOUNT = "AC" + "0" * 32
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 LARGEST = 1 << 20
 """Bytes a server's message may have."""
@@ -25,11 +22,12 @@ class BadAnswer(Exception):
     """The server's side of the protocol is wrong. Its text says how."""
 
 
-def upgrade(host: str, path: str) -> bytes:
+def upgrade(host: str, path: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
     """The opening handshake's request. `host`: with its port."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers)
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nUser-Agent: parlance-bench\r\n\r\n"
+        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nUser-Agent: parlance-bench\r\n{more}\r\n"
     ).encode("ascii")
 
 
@@ -65,46 +63,6 @@ def frame(opcode: int, payload: bytes) -> bytes:
     key = (MASK * (size // 4 + 1))[:size]
     masked = int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")
     return head + MASK + masked.to_bytes(size, "little")
-
-
-def text(message: dict[str, Any]) -> bytes:
-    return frame(TEXT, json.dumps(message, separators=(",", ":")).encode("utf-8"))
-
-
-def connected() -> bytes:
-    return text({"event": "connected", "protocol": "Call", "version": "1.0.0"})
-
-
-def start(call: str, agent: str) -> bytes:
-    described = {
-        "accountSid": ACCOUNT,
-        "streamSid": STREAM,
-        "callSid": call,
-        "tracks": ["inbound"],
-        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-        "customParameters": {"agent": agent},
-    }
-    return text({"event": "start", "sequenceNumber": "1", "start": described, "streamSid": STREAM})
-
-
-def media(place: int, payload: bytes) -> bytes:
-    """20 ms of µ-law; `place` counts a stream's frames from 0."""
-    part = {
-        "track": "inbound",
-        "chunk": str(place + 1),
-        "timestamp": str(place * 20),
-        "payload": b64encode(payload).decode("ascii"),
-    }
-    return text({"event": "media", "sequenceNumber": str(place + 2), "media": part, "streamSid": STREAM})
-
-
-def mark(number: int, name: str) -> bytes:
-    return text({"event": "mark", "sequenceNumber": str(number), "streamSid": STREAM, "mark": {"name": name}})
-
-
-def stop(number: int, call: str) -> bytes:
-    part = {"accountSid": ACCOUNT, "callSid": call}
-    return text({"event": "stop", "sequenceNumber": str(number), "streamSid": STREAM, "stop": part})
 
 
 def closing(code: int = 1000) -> bytes:

@@ -79,3 +79,5 @@ class Run:
     providers: float = 0.31
     reply: float = 3.4
     """Seconds of sound that every reply has."""
+    visits: list[Record] = field(default_factory=list)
+    """Of the calls to the agent that greets; of their sound only when it came is used."""

@@ -18,6 +18,8 @@ What the figures mean, besides what `turns` says of turns:
 - A call is `refused` if the server said so, with HTTP 403, 429 or 503 or, within 2 s of `start`, with the close code
   1012 or 1013; `half_answered`: it was, after some audio. `admitted`: the server answered it and did not refuse it.
   `dropped`: the server ended it in any other way, or never answered.
+- `greeting_ms`: of a visitor, from the dialect's first message, sent when the socket opens, to the arrival of the first
+  audio; `ungreeted`: visitors who heard nothing.
 - `offered` are the calls of the script; `redials` are those of refused callers who try again; the other figures count
   both. `answer_ms`: from dialing to the handshake's 101, of admitted calls; `refused_ms`: from dialing to the end.
 """
@@ -70,6 +72,9 @@ def result(run: Run, calls: list[Judged], waveform: dict[str, Any] | None) -> di
         "late_ms": run.late,
     }
     gaps = [gap for call in calls for gap in call.gaps]
+    greetings = [
+        visit.pieces[0][1] - visit.started for visit in run.visits if visit.pieces and visit.started is not None
+    ]
     return {
         "event": "result",
         "callers": _callers(run, calls),
@@ -94,6 +99,8 @@ def result(run: Run, calls: list[Judged], waveform: dict[str, Any] | None) -> di
         "answer_ms": distribution(
             [call.record.started - call.record.dialed for call in calls if call.record.started is not None]
         ),
+        "greeting_ms": distribution(greetings),
+        "visits": {"made": len(run.visits), "ungreeted": len(run.visits) - len(greetings)},
         "gaps": {"count": len(gaps), "worst_ms": round(max(gaps) * 1000, 3) if gaps else None},
         "samples": {name: thinned(values) for name, values in samples.items()},
         "waveform": waveform,

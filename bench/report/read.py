@@ -117,9 +117,9 @@ def runs(document: dict[str, Any]) -> list[Run]:
 
 
 def name(record: dict[str, Any], records: list[dict[str, Any]]) -> str:
-    """The server, and of agent, mix and workers what is not the same in all runs of this document."""
+    """The server, and of carrier, agent, mix and workers what is not the same in all runs of this document."""
     parts = [text(record.get("server")) or "server"]
-    for key, words in (("agent", "{} agent"), ("mix", "{}"), ("workers", "{} workers")):
+    for key, words in (("carrier", "{}"), ("agent", "{} agent"), ("mix", "{}"), ("workers", "{} workers")):
         usual, own = text(records[0].get(key)), text(record.get(key))
         if own and own != usual:
             parts.append(words.format(own))

@@ -60,6 +60,8 @@ COLUMNS = (
     ),
     Column("Silence, ms", "p50", _at("silence_ms", "p50"), ("onset to silence",)),
     Column("Gaps", "over 20 ms", _at("gaps", "count"), ("gaps",)),
+    Column("Greeting, ms", "p99", _at("greeting_ms", "p99"), ("greeted", "ungreeted"), _at("greeting_ms", "n")),
+    Column("Webhooks, ms", "p99", _at("webhooks", "took_ms", "p99"), ("webhooks",)),
     Column("CPU, cores", "total", _at("process", "cpu"), ("CPU",)),
     Column("CPU, cores", "a call", _at("process", "cpu_per_call")),
     Column("Memory", "MB a call", _at("process", "mb_per_call"), ("memory",)),
@@ -82,8 +84,13 @@ def columns(runs: Sequence[Run]) -> tuple[list[tuple[str, int]], list[Column]]:
 
 
 def unusual(runs: Sequence[Run]) -> str:
-    """Agent, mix of callers and workers, where they are not the usual ones."""
-    usual = (("agent", "rehearsal", "agent {}"), ("mix", "conversation", "mix {}"), ("workers", "1", "{} workers"))
+    """Carrier, agent, mix of callers and workers, where they are not the usual ones."""
+    usual = (
+        ("carrier", "twilio", "carrier {}"),
+        ("agent", "rehearsal", "agent {}"),
+        ("mix", "conversation", "mix {}"),
+        ("workers", "1", "{} workers"),
+    )
     found = []
     for key, common, words in usual:
         every = dict.fromkeys(text(at(run.data, key)) for run in runs)
@@ -100,6 +107,8 @@ def distributions(runs: Sequence[Run]) -> Table:
         ("onset to clear", ("clear_ms",)),
         ("onset to silence", ("silence_ms",)),
         ("jitter of the agent's audio", ("jitter_ms",)),
+        ("start to greeting", ("greeting_ms",)),
+        ("webhook to answer", ("webhooks", "took_ms")),
         ("lateness of the callers", ("callers", "late_ms")),
     )
     for name, path in measures:

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.blank import DIST, blank
 from bench.plan import Row
-from bench.trial import DIST, blank
 
 SERVER = """
 import json, os, signal, sys, threading, time

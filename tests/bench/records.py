@@ -26,7 +26,12 @@ def play(ear: Ear, at: float, seconds: float, source: bytes = TONE) -> None:
     """`seconds` of audio in messages of 60 ms, each arriving when it is due."""
     whole = sound(seconds, source)
     for number, first in enumerate(range(0, len(whole), 480)):
-        ear.media(at + number * 0.06, b64encode(whole[first : first + 480]))
+        hear(ear, at + number * 0.06, whole[first : first + 480])
+
+
+def hear(ear: Ear, at: float, mulaw: bytes) -> None:
+    """One message."""
+    ear.media(at, b64encode(mulaw), len(mulaw))
 
 
 def call(*said: Said) -> tuple[Record, Ear]:

@@ -12,8 +12,12 @@ import wsproto
 from wsproto.events import CloseConnection
 
 from bench.callers import wire
+from bench.callers.carrier import Carrier
 from bench.callers.line import Call, State
+from bench.dialects.port import Ring
 from bench.measure.record import Record, Said
+
+TWILIO, RING = Carrier("twilio"), Ring("CA1", "rehearsal")
 
 
 @contextmanager
@@ -23,7 +27,8 @@ def dialed(answer: str) -> Iterator[tuple[Call, socket.socket, Callable[[], None
     "" answers nothing.
     """
     with socket.create_server(("127.0.0.1", 0)) as server, select.epoll() as poller:
-        call = Call(Record(0, 0.0), "CA1", "rehearsal", (server.family, server.getsockname()), poller, lambda *_: None)
+        address = server.family, server.getsockname()
+        call = Call(Record(0, 0.0), RING, TWILIO, address, poller, lambda *_: None)
         call.dial(0.0, wire.upgrade("x", "/"))
         peer, _ = server.accept()
 
@@ -63,7 +68,7 @@ def test_a_call_that_the_server_closes_knows_why() -> None:
 def test_a_caller_hangs_up_with_a_stop_or_with_a_reset() -> None:
     with dialed(OPEN) as (call, peer, turn):
         call.hang_up(2.0, abrupt=False)
-        assert peer.recv(4096).endswith(wire.stop(2, "CA1") + wire.closing())
+        assert peer.recv(4096).endswith(TWILIO.stop(RING) + wire.closing())
         peer.close()
         turn()
         assert (call.state, call.record.by, call.record.ended) == (State.OVER, "us", 2.0)
@@ -112,7 +117,7 @@ def test_a_server_that_never_answers_is_blamed_if_it_had_the_time(now: float, by
 
 def test_what_the_kernel_does_not_take_is_kept_in_order_and_counted() -> None:
     with dialed(OPEN) as (call, peer, turn):
-        sent = wire.connected() + wire.start("CA1", "rehearsal")
+        sent = TWILIO.hello(RING)
         frames = (wire.frame(wire.BINARY, bytes([number % 256]) * 50_000) for number in range(2000))
         while call.unread < 5:
             sent += (frame := next(frames))

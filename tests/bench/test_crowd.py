@@ -19,6 +19,7 @@ import trio
 import trio_websocket
 
 from bench.callers.speech import level
+from bench.dialects.twilio import STREAM
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Agent:
                     talking, quiet = (talking + 1, 0) if voiced else (talking, quiet + 1)
                     if voiced and talking == 3 and self.clears:
                         reply.cancel()
-                        await socket.send_message('{"event": "clear", "streamSid": "x"}')
+                        await socket.send_message(json.dumps({"event": "clear", "streamSid": STREAM}))
                     if quiet == 10 and talking > 3:
                         talking, reply = 0, trio.CancelScope()
                         nursery.start_soon(self._reply, socket, reply)
@@ -71,7 +72,8 @@ class Agent:
                 await trio.sleep_until(begin + number * 0.1 - ahead)
                 await socket.send_message(sound)
                 if number % 4 == 0:
-                    await socket.send_message(json.dumps({"event": "mark", "mark": {"name": f"m{number}"}}))
+                    mark = {"event": "mark", "streamSid": STREAM, "mark": {"name": f"m{number}"}}
+                    await socket.send_message(json.dumps(mark))
 
 
 Serve = Callable[[trio_websocket.WebSocketRequest], Awaitable[None]]

@@ -17,6 +17,21 @@ def test_a_run_that_keeps_every_limit_breaks_none() -> None:
     assert beyond(record(), SINGLE) == []
 
 
+def posted(**changed: Any) -> dict[str, Any]:
+    """What becomes of 100 webhooks on a good day."""
+    counted = {"ringover ok": 60, "twilio ok": 40}
+    well = {"sent": 100, "ok": 100, "word": "", "counted": counted, "took_ms": dist(1, 3), "late_ms": dist(1, 2)}
+    return well | changed
+
+
+def test_webhooks_may_cost_what_they_cost() -> None:
+    assert broken(record(webhooks=posted(), process={"cpu": 0.41}), SINGLE) == []
+
+
+def test_beyond_100_calls_visitors_are_promised_no_time() -> None:
+    assert broken(record(300, greeting_ms=dist(40, 90)), SINGLE) == []
+
+
 @pytest.mark.parametrize(
     ("part", "words"),
     [
@@ -41,6 +56,19 @@ def test_a_run_that_keeps_every_limit_breaks_none() -> None:
         ({"process": {"tasks_per_call": 6.0}}, "tasks 6.0 a call, limit 5"),
         ({"process": {"threads": 9}}, "threads 9, with one call 2: a call may have none"),
         ({"process": {"ready_s": 1.8}}, "ready after 1.8 s, limit 1.5 s"),
+        ({"greeting_ms": dist(5, 61)}, "greeted in p99 61 ms, limit 60 ms"),
+        ({"visits": {"ungreeted": 2}}, "ungreeted visitors 2, limit 0"),
+        ({"webhooks": posted(took_ms=dist(1, 5.2))}, "webhooks answered in p99 5.2 ms, limit 5 ms"),
+        (
+            {"webhooks": posted(took_ms=dist(1, 9), late_ms=dist(1, 6))},
+            "webhooks not judged: their sender was late, p99 6.0 ms",
+        ),
+        ({"webhooks": posted(ok=99)}, "webhooks not answered with 200: 1 of 100, limit 0"),
+        (
+            {"webhooks": posted(counted={"ringover ok": 60, "twilio ok": 39, "twilio signature": 1})},
+            "webhooks that the server counted as ok 99 of 100: ringover ok 60, twilio ok 39, twilio signature 1",
+        ),
+        ({"webhooks": {"rate": 200, "sent": 0}}, "webhooks: none was sent"),
     ],
 )
 def test_each_limit_that_breaks_is_named_with_its_figures(part: dict[str, Any], words: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from records import REPLY, SILENCE, TONE, answered, barge_in, call, concluded, play, run, sound, turn
+from records import REPLY, SILENCE, TONE, answered, barge_in, call, concluded, hear, play, run, sound, turn
 
-from bench.callers.ear import samples
+from bench.callers.carrier import Carrier
 from bench.measure.figures import distribution, thinned
-from bench.measure.record import Said
+from bench.measure.record import Record, Said
 from bench.measure.result import judged
 from bench.measure.track import Track
 from bench.measure.wave import wave
@@ -213,16 +213,16 @@ def test_callers_that_were_late_make_the_run_void() -> None:
 def test_jitter_is_how_far_a_message_is_from_the_end_of_the_one_before() -> None:
     record, ear = call(turn(1.0))
     for at in (3.1, 3.16, 3.25):
-        ear.media(at, b64encode(sound(0.06)))
+        hear(ear, at, sound(0.06))
     jitter = concluded(record)["jitter_ms"]
     assert (jitter["n"], jitter["p50"], jitter["worst"]) == (2, pytest.approx(0, abs=0.01), pytest.approx(30, abs=0.01))
 
 
 def test_a_track_is_exact_to_its_windows_across_messages() -> None:
     record, ear = call()
-    ear.media(1.0, b64encode(sound(0.06)))
-    ear.media(1.01, b64encode(sound(0.06, SILENCE)))  # plays at 1.06
-    ear.media(1.02, b64encode(sound(0.055)))
+    hear(ear, 1.0, sound(0.06))
+    hear(ear, 1.01, sound(0.06, SILENCE))  # plays at 1.06
+    hear(ear, 1.02, sound(0.055))
     track = Track(record.pieces)
     assert track.spans == [pytest.approx((1.0, 1.06)), pytest.approx((1.12, 1.175))]
     assert track.sounding(1.05, 1.13) == pytest.approx(0.02)
@@ -233,7 +233,9 @@ def test_a_track_is_exact_to_its_windows_across_messages() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 160, 161, 162])
 def test_samples_of_base64(size: int) -> None:
-    assert samples(b64encode(bytes(size))) == size
+    assert Carrier("twilio").samples(b64encode(bytes(size))) == size
+    assert Carrier("ringover").samples(b64encode(bytes(2 * size))) == size
+    assert Carrier("acs").samples(b64encode(bytes(4 * size))) == size
 
 
 def test_a_distribution_is_of_measured_values() -> None:
@@ -262,3 +264,18 @@ def test_the_waveform_shows_both_tracks_and_what_happened() -> None:
         ("silence", 4.775),
         ("answer", 6.6),
     }
+
+
+def test_greetings_are_measured_and_visitors_who_heard_nothing_counted() -> None:
+    records = []
+    for after in (0.012, 0.030, None):
+        record, ear = call()
+        if after is not None:
+            hear(ear, 0.01 + after, sound(0.1))
+            hear(ear, 0.01 + after + 0.1, sound(0.1))
+        records.append(record)
+    unanswered = Record(-1, 0.0)
+    found = concluded(visits=[*records, unanswered])
+    assert (found["greeting_ms"]["n"], found["greeting_ms"]["p50"], found["greeting_ms"]["worst"]) == (2, 12.0, 30.0)
+    assert found["visits"] == {"made": 4, "ungreeted": 2}
+    assert found["calls"]["offered"] == found["turns"]["asked"] == 0, "they are none of the crowd's"

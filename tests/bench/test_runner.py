@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,6 +36,30 @@ def test_the_default_plan_takes_less_than_ten_minutes() -> None:
 def test_peers_stand_beside_parlance_for_each_number_of_calls() -> None:
     rows = Options(calls=(1, 50), peers=("plain",)).rows()
     assert [(row.server, row.calls) for row in rows] == [("parlance", 1), ("plain", 1), ("parlance", 50), ("plain", 50)]
+
+
+def test_carriers_stand_beside_each_other_for_each_number_of_calls() -> None:
+    rows = Options(calls=(1, 50), carriers=("twilio", "acs"), webhooks=200, overload=100).rows()
+    assert [(row.carrier, row.calls) for row in rows] == [
+        *(("twilio", 1), ("acs", 1)),
+        *(("twilio", 50), ("acs", 50)),
+        ("twilio", 150),
+    ]
+    # Who comes at once has the limit for himself.
+    assert [(row.webhooks, row.visited) for row in rows] == [(200, True)] * 4 + [(0, False)]
+    assert [row.visited for row in Options(calls=(1,), peers=("plain",)).rows()] == [False, False]
+    assert not Options(find_knee=True).knee(300).visited
+
+
+@pytest.mark.parametrize("options", [{"carriers": ("acs",)}, {"webhooks": 200}])
+def test_what_one_process_only_can_know_is_not_asked_of_several(options: dict[str, Any]) -> None:
+    with pytest.raises(BadUse, match="--workers"):
+        Options(workers=2, **options)
+
+
+def test_peers_speak_twilios_dialect_only() -> None:
+    with pytest.raises(BadUse, match="--peer"):
+        Options(peers=("plain",), carriers=("ringover",))
 
 
 def test_an_overload_offers_half_as_many_calls_again_at_once() -> None:
@@ -111,6 +136,9 @@ def test_a_server_has_none_of_the_settings_of_its_surroundings(monkeypatch: pyte
     assert target.environment["PARLANCE_LIMITS__CALLS"] == "25"
     assert parlance(replace(row(1), limit=101, workers=2)).environment["PARLANCE_LIMITS__CALLS"] == "51"
     assert target.command(7)[-4:] == ["--port", "7", "--workers", "2"]
+    files = parlance(row(), Path("/x.yaml")).environment["PARLANCE_AGENTS"].split(os.pathsep)
+    assert (Path(files[0]).is_file(), files[1:]) == (True, ["/x.yaml"])
+    assert (parlance(row()).path, parlance(row(carrier="acs")).path) == ("/api/v1/media/twilio", "")
 
 
 # ------------------------------------------------------------------------------------------------ many runs
@@ -207,9 +235,21 @@ def test_markdown_has_a_row_for_each_run_and_the_words_below() -> None:
     runs = [record(1), record(10, void="callers were late", broke=[])]
     rows = table.markdown(runs).partition("\n\nInside")[0].splitlines()
     assert [len(row.split("|")) for row in rows[:4]] == [len(table.EVERY) + 2] * 4
-    assert rows[2].startswith("| parlance | 1 | 7/0 | 530/545 | 5.0/20 | 61/90 | 60 | 0 | 0.003 |")
+    assert rows[2].startswith("| parlance | 1 | 7/0 | 530/545 | 5.0/20 | 61/90 | 60 | 0 | - | 0.003 |")
     assert rows[3].startswith("| parlance | 10 | void |  |")
     assert rows[-1] == "- void: parlance, 10 calls: callers were late"
+
+
+def test_a_row_says_the_carrier_and_what_became_of_its_webhooks_if_there_were_any() -> None:
+    posted = {"took_ms": dist(1.1, 3.9)}
+    told = table.markdown([record(1, carrier="acs", webhooks=posted, broke=["webhooks answered"]), record(10)])
+    heads, _, first, second = told.splitlines()[:4]
+    assert heads.endswith("| webhooks p50/p99 ms |")
+    assert first.startswith("| parlance acs | 1 |")
+    assert first.endswith("| 1.1/3.9 ! |")
+    assert second.endswith("| - |")
+    assert "- ! parlance acs, 1 call: webhooks answered" in told
+    assert "webhooks" not in table.markdown([record(10)])
 
 
 def test_figures_that_are_missing_are_shown_as_missing() -> None:

@@ -39,9 +39,9 @@ from parlance.actors.thinker.port import Line, Token
 from parlance.actors.thinker.rehearsal import REPLY
 from parlance.agents import load
 from parlance.codecs.format import TELEPHONE
-from parlance.config import Settings
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Garbled, Overloaded, ProviderError, Unreachable
+from parlance.settings import Settings
 
 KEY = [(b"Authorization", b"Token k")]
 LISTEN = "/v1/listen?encoding=mulaw&sample_rate=8000&interim_results=true"

@@ -107,6 +107,11 @@ async def test_a_server_that_does_not_start_says_why(choose: Choose, callers: An
     assert found["broke"] == ["ended before it was ready, exit code 1: the settings are wrong"]
 
 
+async def test_a_server_that_does_not_take_a_carriers_settings_says_why(choose: Choose, callers: Any) -> None:
+    found = await trial.run(row(carrier="acs"), choose("broken"), Stage(CORES, callers=callers(), settle=0))
+    assert found["broke"] == ["ended before it was ready, exit code 1: the settings are wrong"]
+
+
 async def test_a_server_that_keeps_calls_and_tasks_is_a_finding(
     choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +220,31 @@ async def test_simulators_that_do_not_start_make_a_run_void(tmp_path: Path, choo
     stage = Stage(CORES, callers=callers(), simulators=simulators)
     found = await trial.run(row(agent="simulated"), choose("good"), stage)
     assert found["void"] == "the simulators did not start: no port is free"
+
+
+async def test_webhooks_come_in_the_window_and_what_became_of_them_is_in_the_record(
+    tmp_path: Path, choose: Choose, callers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "import json, sys; print(json.dumps({'sent': 7, 'ok': 7, 'spec': json.load(sys.stdin)}))"
+    monkeypatch.setattr(trial, "WEBHOOKS", script(tmp_path, "webhooks.py", text))
+    found = (await trial.run(row(webhooks=200), choose("good"), Stage(CORES, callers=callers(), settle=0)))["webhooks"]
+    assert (found["sent"], found["counted"], found["server_ms"]) == (7, {}, None)
+    assert found["spec"]["rate"] == 200
+    assert set(found["spec"]["keys"]) == {"ringover", "twilio"}
+    without = await trial.run(row(), choose("good"), Stage(CORES, callers=callers(), settle=0))
+    assert without["webhooks"] is None
+
+
+def test_what_the_server_counted_is_laid_beside_what_was_sent() -> None:
+    took = {"count": 9, "p50": 0.3, "p99": 0.6}
+    counts = {"ringover": {"ok": 4, "signature": 1}, "twilio": {"ok": 4}}
+    sight = Sight(health={"webhooks": {"took_ms": took}}, after={"webhooks": {"counts": counts}}, webhooks={"sent": 9})
+    assert trial.posted(row(webhooks=200), sight) == {
+        "sent": 9,
+        "counted": {"ringover ok": 4, "ringover signature": 1, "twilio ok": 4},
+        "server_ms": took,
+    }
+    assert trial.posted(row(webhooks=200), Sight()) == {"rate": 200, "sent": 0, "counted": {}, "server_ms": None}
 
 
 async def test_no_process_outlives_the_bench(choose: Choose, callers: Any) -> None:
