@@ -97,8 +97,8 @@ async def run(
         if queue is not None:
             nursery.start_soon(listen_to_parent, queue)
         opened(chosen.host, port)
-        await nursery.start(house.run)
         await nursery.start(front.listen)
+        await nursery.start(house.run)
         if queue is not None:
             nursery.start_soon(queue.keep)
         await nursery.start(_keep_watch, house)

@@ -8,7 +8,8 @@ import pytest
 import trio
 from clouds.carrier import Call, Cloud
 from clouds.cast import CAST, TELLING
-from clouds.town import CURT, HELPFUL, NARROW, PERSON, Scenes, Town
+from clouds.scenes import Scenes
+from clouds.town import CURT, HELPFUL, NARROW, PERSON, Town
 
 from bench.dialects.port import Transfer
 
@@ -103,6 +104,20 @@ async def a_caller_gives_up_before_the_media_comes(town: Town, cloud: Cloud) -> 
     record = await town.ended(call, within=1.5)
     assert (record["ended_by"], record["started"]) == (cloud.missed, None)
     assert call.orders == []
+
+
+@scene("acs", "telnyx")
+async def a_caller_is_hung_up_while_the_carrier_answers(town: Town, cloud: Cloud) -> None:
+    """Where a call is taken by a request of ours, it is the answer to that which says what there is to hang up."""
+    call = cloud.new(cloud.somebody(), cloud.ours(1))
+    cloud.slow.add(call.caller)
+    assert (await cloud.send(cloud.offering(call))).status == 200
+    id = town.id(call)
+    await town.command(id, "terminate")
+    record = await town.ended(id)
+    assert (record["ended_by"], record["started"]) == ("operator", None)
+    await town.until(lambda: call.over, "the hang-up")
+    assert call.orders == [("hang_up",)]
 
 
 @scene(*TELLING)

@@ -15,7 +15,8 @@ import pytest
 import trio
 from clouds.carrier import Call, Cloud
 from clouds.cast import CAST, TELLING
-from clouds.town import Scenes, Town, town
+from clouds.scenes import Scenes
+from clouds.town import Town, town
 from phone import Phone
 from trio_websocket import ConnectionRejected
 

@@ -8,7 +8,8 @@ import pytest
 import trio
 from clouds.carrier import Call, Cloud
 from clouds.cast import CAST
-from clouds.town import PERSON, READER, Scenes, Town
+from clouds.scenes import Scenes
+from clouds.town import PERSON, READER, Town
 from phone import Phone
 
 from bench.dialects.port import Digits, Transfer

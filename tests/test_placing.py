@@ -11,7 +11,8 @@ import pytest
 import trio
 from clouds.carrier import Cloud, now
 from clouds.cast import CAST, TELLING
-from clouds.town import Scenes, Town
+from clouds.scenes import Scenes
+from clouds.town import Town
 from clouds.web import Answer, said
 
 scene = Scenes(CAST, lives={"setup": 6.0, "media": 3.0, "ring": 8.0, "ending": 5.0})
@@ -215,7 +216,22 @@ async def a_carrier_that_is_asked_too_often_is_asked_again(town: Town, cloud: Cl
     assert call.orders == [("hang_up",)]
 
 
-@scene("twilio", "vonage", "plivo")
+@scene(*TELLING)
+async def a_call_is_canceled_while_it_is_placed(town: Town, cloud: Cloud) -> None:
+    """Only the carrier's answer says what there is to hang up."""
+    to = cloud.somebody()
+    cloud.slow.add(to)
+    id = await town.order(cloud, to)
+    call = await town.placed(cloud, to)
+    await town.command(id, "terminate")
+    record = await town.ended(id)
+    assert (record["ended_by"], record["started"]) == ("operator", None)
+    await town.until(lambda: call.over, "the hang-up")
+    assert call.orders == [("hang_up",)]
+    assert [number for number, _ in cloud.placing].count(to) == 1
+
+
+@scene("acs", "twilio", "telnyx", "vonage", "plivo")
 async def an_order_whose_answer_is_lost_is_not_placed_twice(town: Town, cloud: Cloud) -> None:
     """Nobody knows whether it rings: then it makes itself heard."""
     to = cloud.somebody()
@@ -223,8 +239,8 @@ async def an_order_whose_answer_is_lost_is_not_placed_twice(town: Town, cloud: C
     id = await town.order(cloud, to)
     call = await town.placed(cloud, to)
     await cloud.tell(call, "ringing")
-    await town.becomes(id, "ringing")
     await cloud.tell(call, "answered")
+    await town.becomes(id, "connected")
     phone = await cloud.connect(call)
     await town.greeted(phone)
     await town.command(id, "terminate")

@@ -200,7 +200,7 @@ class Reception:
         by = next((one for one in By if one.value == news.by), None)
         if by is None:
             # What we have ended ourselves has its end already. `caller` is whoever is not us.
-            given_up = news.what is What.CANCELED and not entry.outbound
+            given_up = news.what in (What.CANCELED, What.UNANSWERED) and not entry.outbound
             by = By.CALLER if given_up or news.what is What.ENDED else By.CARRIER
         # A caller who gives up before anybody answers is not our failure.
         failed = failed and not (news.what is What.CANCELED and not entry.outbound)

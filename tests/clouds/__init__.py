@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("clouds.town", "clouds.carrier")
+pytest.register_assert_rewrite("clouds.carrier", "clouds.scenes", "clouds.town")
 _PHONES = str(Path(__file__).parents[1] / "conformance")
 if _PHONES not in sys.path:
     sys.path.append(_PHONES)

@@ -11,7 +11,6 @@ from functools import cache
 from hashlib import sha256
 from itertools import count
 from typing import Any
-from urllib.parse import quote
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -117,16 +116,19 @@ class Acs(Cloud):
         act = asked.path.removeprefix(base)
         body = asked.json if asked.body else {}
         if act == ":answer":
+            await self.hesitate(self._offered(body))
             return self._connected(self._offered(body), body, 200)
         if act == ":reject":
             call = self._offered(body)
             call.refused, call.over = body["callRejectReason"], True
             return Answer(204)
         if not act:
+            act = asked.headers["repeatability-request-id"]
+            if act in self.acts:
+                return self.acts[act]
             number = body["targets"][0]["phoneNumber"]["value"]
             call = self.new(body["sourceCallerIdNumber"]["value"], number, outbound=True)
-            self._streams(call, body)
-            return await self.place(call) or self._connected(call, body, 201)
+            return await self.once(act, call, self._connected(call, body, 201))
         return self._command(asked, act.lstrip("/"), body)
 
     def _command(self, asked: Asked, act: str, body: dict[str, Any]) -> Answer:
@@ -161,6 +163,5 @@ class Acs(Cloud):
 
     def _connected(self, call: Call, body: dict[str, Any], status: int) -> Answer:
         self._streams(call, body)
-        targets = [party(call.called if call.outbound else call.called)]
-        known = {"callConnectionId": call.leg, "serverCallId": call.id, "targets": targets}
+        known = {"callConnectionId": call.leg, "serverCallId": call.id, "targets": [party(call.called)]}
         return said({**known, "callbackUri": body["callbackUri"], "callConnectionState": "connecting"}, status)

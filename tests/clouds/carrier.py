@@ -87,10 +87,14 @@ class Cloud:
         """Numbers whose calls ring before we have the answer to our request."""
         self.lost: set[str] = set()
         """Numbers that are called, but our request is never answered."""
+        self.slow: set[str] = set()
+        """Numbers for which our requests to place or to answer a call take a while."""
+        self.acts: dict[str, Answer] = {}
+        """What was answered to requests that name the act they are of, where this carrier does nothing twice."""
         self.placing: list[tuple[str, float]] = []
         """The number and the time of each request to place a call."""
         self.strangers: list[str] = []
-        """Requests that were not authenticated, or that this carrier does not know."""
+        """Requests that were not authenticated, or make no sense to this carrier; and what went wrong besides."""
 
     # ------------------------------------------------------------------------------- what a carrier says
 
@@ -138,11 +142,25 @@ class Cloud:
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         async with trio.open_nursery() as self.nursery:
-            self.port = await self.nursery.start(serve, self.asked)
+            self.port = await self.nursery.start(serve, self._answer)
             task_status.started()
 
+    async def _answer(self, asked: Asked) -> Answer:
+        try:
+            return await self.asked(asked)
+        except Exception as error:
+            # A carrier lives on, whatever it is asked; the tests see that it was.
+            self.strangers.append(f"500 {asked.method} {asked.target}: {error!r}")
+            return Answer(500)
+
     def soon(self, act: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        self.nursery.start_soon(act, *arguments)
+        self.nursery.start_soon(self._act, act, *arguments)
+
+    async def _act(self, act: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        try:
+            await act(*arguments)
+        except Exception as error:
+            self.strangers.append(f"{act.__name__}: {error!r}")
 
     async def send(self, sent: Sent) -> Answer:
         return await ask(self.door, sent)
@@ -202,6 +220,7 @@ class Cloud:
     async def place(self, call: Call) -> Answer | None:
         """We have asked to place `call`: whatever a test wants to be answered instead."""
         self.placing.append((call.called, trio.current_time()))
+        await self.hesitate(call)
         waiting = self.next.get(call.called)
         if waiting:
             del self.calls[call.id]
@@ -209,6 +228,17 @@ class Cloud:
         if call.called in self.early:
             await self.tell(call, "ringing")
         return Answer(0) if call.called in self.lost else None
+
+    async def hesitate(self, call: Call) -> None:
+        if call.theirs in self.slow:
+            await trio.sleep(0.5)
+
+    async def once(self, act: str, call: Call, usual: Answer) -> Answer:
+        """The answer to a request to place `call`, which is done once, however often it is asked for."""
+        answer = await self.place(call)
+        if call.id in self.calls:
+            self.acts[act] = usual
+        return answer or usual
 
     async def connect(self, call: Call) -> Phone:
         """Open the media socket as we have said."""

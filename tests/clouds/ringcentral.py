@@ -101,6 +101,10 @@ class RingCentral(Cloud):
             call = self.new(self.ours(1), body["to"]["phoneNumber"], outbound=True)
             parties = [{"id": call.leg, "direction": "Outbound"}]
             return await self.place(call) or said({"session": {"id": call.id, "parties": parties}}, 201)
+        if asked.method == "DELETE" and act.count("/") == 1:
+            # The whole session: its party is not known to whoever asks.
+            whole = self.order(self.calls.get(act.partition("/")[2]), "hang_up")
+            return Answer(204) if whole else said({"message": "no such session"}, 404)
         sessions, id, parties_, leg, *verb = act.split("/")
         found = self.calls.get(id)
         if (sessions, parties_) != ("sessions", "parties") or (found is not None and found.leg != leg):

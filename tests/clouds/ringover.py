@@ -24,7 +24,6 @@ class Ringover(Cloud):
     dialect = Spoken
     busy = "no-answer"
     refusal = FALLBACK
-    missed = "carrier"
     secret = SECRET
     token = TOKEN
 
@@ -99,7 +98,7 @@ class Ringover(Cloud):
             call.wishes, call.media = body, True
             return await self.place(call) or said({"call_id": int(call.id), "channel_id": call.leg})
         try:
-            empty, version, channels, leg, events, *act = asked.path.split("/")
+            _, version, channels, leg, events, *act = asked.path.split("/")
         except ValueError:
             return self.stranger(asked, 404)
         if (version, channels, events) != ("v2", "channels", "events"):

@@ -83,14 +83,18 @@ class Telnyx(Cloud):
         assert body["command_id"]
         if asked.path == "/v2/calls":
             assert body["connection_id"] == "connection-1"
+            if body["command_id"] in self.acts:
+                return self.acts[body["command_id"]]
             call = self.new(body["from"], body["to"], outbound=True)
             self._streams(call, body)
-            return await self.place(call) or said({"data": {"call_control_id": call.id, "call_leg_id": call.leg}})
+            usual = said({"data": {"call_control_id": call.id, "call_leg_id": call.leg}})
+            return await self.once(body["command_id"], call, usual)
         id, _, verb = asked.path.removeprefix("/v2/calls/").partition("/actions/")
         found = self.calls.get(id)
         if found is None or found.over:
             return said({"errors": [{"code": "90018", "title": "Call has already ended"}]}, 422)
         if verb == "answer":
+            await self.hesitate(found)
             self._streams(found, body)
         elif verb == "reject":
             assert body["cause"] == "USER_BUSY"

@@ -1,22 +1,16 @@
-"""A whole house on a real port, with simulated clouds around it, and scenes that are played there.
-
-A test module writes scenes: a scene is one call, or a few, of one carrier. All of a module's scenes are played in one
-house, many at once, because telephone calls take real time; each is a test of its own.
-"""
+"""A whole house on a real port, with simulated clouds around it, an API client, and what is known of its calls."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
-import outcome
-import pytest
 import trio
+import trio.testing
 from phone import Phone
 
 from clouds.carrier import PUBLIC, Call, Cloud
@@ -33,10 +27,6 @@ DESK, CURT, PATIENT, NARROW, HELPFUL = range(1, 6)
 """Our numbers at each carrier: whoever answers there. `NARROW` is the desk's with one channel."""
 PERSON = "+33155555555"
 """Whom the helpful agent connects callers with."""
-LONGEST = 25.0
-"""Seconds of one scene."""
-AT_ONCE = 20
-"""Scenes: this machine plays the house and all its callers."""
 
 
 def agents() -> dict[str, Agent]:
@@ -171,89 +161,6 @@ class Town:
         await phone.until(lambda: phone.ear.seconds(0, trio.current_time()) > 0.2)
 
 
-Scene = Callable[[Town, Cloud], Awaitable[None]]
-
-
-class Scenes:
-    """A module's scenes. `cast`: those who play where a scene does not say who."""
-
-    def __init__(self, cast: Mapping[str, Callable[[int], Cloud]], **settings: Any) -> None:
-        self.cast, self.settings = dict(cast), settings
-        self.all: dict[tuple[str, str], Scene] = {}
-
-    def __call__(self, *carriers: str, besides: Sequence[str] = ()) -> Callable[[Scene], Scene]:
-        """`besides`: all but these."""
-
-        def add(scene: Scene) -> Scene:
-            for carrier in [one for one in carriers or self.cast if one in self.cast and one not in besides]:
-                self.all[scene.__name__, carrier] = scene
-            return scene
-
-        return add
-
-    @property
-    def table(self) -> list[Any]:
-        return [pytest.param(title, carrier, id=f"{title}-{carrier}") for title, carrier in self.all]
-
-    def selected(self, request: pytest.FixtureRequest) -> dict[tuple[str, str], outcome.Outcome[None]]:
-        """Play the scenes whose tests are to be run."""
-        found = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
-        specs = [spec.params for spec in found if spec is not None]
-        return self.perform([(one["title"], one["carrier"]) for one in specs if "title" in one])
-
-    def perform(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], outcome.Outcome[None]]:
-        """Play these scenes; under ("", "") is what was left when they were over."""
-        results: dict[tuple[str, str], outcome.Outcome[None]] = {}
-        limit = trio.CapacityLimiter(AT_ONCE)
-
-        async def play(town: Town, key: tuple[str, str]) -> None:
-            async with limit:
-                with trio.move_on_after(LONGEST) as scope:
-                    results[key] = await outcome.acapture(self.all[key], town, town.clouds[key[1]])
-            if scope.cancelled_caught:
-                results[key] = outcome.Error(AssertionError(f"{key} takes longer than {LONGEST:g} s"))
-
-        async def run() -> None:
-            clouds = {name: make(index) for index, (name, make) in enumerate(self.cast.items(), 1)}
-            async with town(clouds, **self.settings) as place:
-                before = census()
-                async with trio.open_nursery() as nursery:
-                    for key in wanted:
-                        nursery.start_soon(play, place, key)
-                results["", ""] = await outcome.acapture(emptied, place, before)
-
-        trio.run(run)
-        return results
-
-
-async def emptied(town: Town, before: Mapping[str, int]) -> None:
-    """Raises unless, after a moment, nothing is there that was not there before."""
-    left: dict[str, int] = {}
-    with trio.move_on_after(10):
-        while left := remains(town, before):
-            await trio.sleep(0.05)
-    assert left == {}
-    strangers = {name: cloud.strangers for name, cloud in town.clouds.items() if cloud.strangers}
-    assert strangers == {}, "requests that a carrier does not take"
-    figures = await town.health()
-    assert figures["calls"] == figures["crashed"] == 0
-
-
-def census() -> dict[str, int]:
-    return {
-        "tasks": trio.lowlevel.current_statistics().tasks_living,
-        "files": len(os.listdir("/proc/self/fd")),
-    }
-
-
-def remains(town: Town, before: Mapping[str, int]) -> dict[str, int]:
-    figures, house = town.house.exchange.statistics(), town.house
-    now = {name: count - before[name] for name, count in census().items()}
-    # Connections to the clouds are kept for the next request: the clouds close them.
-    now |= {"seats": figures.seats, "calls": figures.calls, "known": len(house.office.board.index)}
-    return {name: count for name, count in now.items() if count > 0}
-
-
 @asynccontextmanager
 async def town(clouds: Mapping[str, Cloud], **settings: Any) -> AsyncIterator[Town]:
     made: list[House] = []
@@ -278,6 +185,8 @@ async def town(clouds: Mapping[str, Cloud], **settings: Any) -> AsyncIterator[To
             for cloud in clouds.values():
                 cloud.door = bound[0]
             await place.until(lambda: learned(made[0]), "what has to be learned from the carriers")
+            # The last of the house's own tasks begins when it is ready.
+            await trio.testing.wait_all_tasks_blocked(0.005)
             yield place
             nursery.cancel_scope.cancel()
     finally:

@@ -69,9 +69,7 @@ class Twilio(Cloud):
             return self.signed(call.wishes["AsyncAmdStatusCallback"], self._fields(call, AnsweredBy=_HEARD[what]))
         call.sequence += 1
         at = formatdate(now() - self.age)
-        fields = self._fields(
-            call, CallStatus=_STATUS.get(what, what), SequenceNumber=str(call.sequence), Timestamp=at
-        )
+        fields = self._fields(call, CallStatus=_STATUS.get(what, what), SequenceNumber=str(call.sequence), Timestamp=at)
         return self.signed(url, fields)
 
     def handshake(self, call: Call) -> tuple[str, Sequence[tuple[str, str]], Sequence[str]]:

@@ -1,4 +1,4 @@
-"""What carriers answer too late, twice, or not at all, while a call goes on without them; and what outsiders may try."""
+"""What carriers answer too late, twice, or not at all, while a call goes on; and what outsiders may try."""
 
 from __future__ import annotations
 

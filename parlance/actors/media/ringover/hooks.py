@@ -24,6 +24,7 @@ from parlance.actors.media.webhook import (
     Welcome,
     reply,
     same,
+    text,
 )
 
 _NO_OPINION = Reply(204)
@@ -96,6 +97,7 @@ class Hooks:
             event.call,
             event.caller,
             event.called,
+            leg=text(event.data.get("channel_id")),
             event=f"{event.resource}.{event.name}:{event.call}",
             elsewhere=bool(settings.route_to or settings.routes),
         )
