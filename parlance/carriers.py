@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parlance.actors.media.access import Access
 from parlance.actors.media.errand import Control
-from parlance.actors.media.runner import Runner
 from parlance.actors.media.webhook import Addresses, Hooks, Learner
 from parlance.engine.errors import Misconfigured
 from parlance.settings import Carriers, Settings
+
+if TYPE_CHECKING:
+    from parlance.actors.media.runner import Runner
 
 _FOLDER = "parlance.actors.media"
 
@@ -34,6 +36,9 @@ class Parts:
         """Who carries its errands; None where there are none to carry."""
         if self.control is None or not (self.control.verbs or self.learners):
             return None
+        # The HTTP client takes its time to be imported, and most houses on a desk have no carrier.
+        from parlance.actors.media.runner import Runner
+
         return Runner(self.control, wall=wall, learners=self.learners)
 
 

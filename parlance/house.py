@@ -261,7 +261,7 @@ class House:
 
 
 def lines(settings: Settings) -> tuple[Format, ...]:
-    """The formats in which an agent's own lines are wanted when a call begins: converting one then would hold up all."""
+    """The formats in which an agent's own lines are wanted when a call begins: converting then would hold up all."""
     carriers = settings.carriers
     plain = (PLAIN,) if set(carriers.names) - {"twilio", "plivo"} else ()
     wide = (Format("pcm16", carriers.acs.rate),) if carriers.acs is not None else ()

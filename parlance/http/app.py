@@ -94,7 +94,7 @@ def create(view: View, static: Path = STATIC, office: Office | None = None) -> Q
     # The application's own errors go to the program's log, by way of the root logger.
     app.logger.handlers.clear()
     app.logger.setLevel(logging.NOTSET)
-    finish = openapi.describe(app)
+    openapi.describe(app)
     files = _read(static)
 
     @app.get("/")
@@ -113,7 +113,6 @@ def create(view: View, static: Path = STATIC, office: Office | None = None) -> Q
         app.register_blueprint(calls.pages(office.desk, office.auth))
     app.register_error_handler(HTTPException, problem.answer)
     app.after_request(_secure)
-    finish()
     return app
 
 

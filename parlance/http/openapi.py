@@ -10,9 +10,10 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
+import trio
 from pydantic import BaseModel, ConfigDict, Field
-from quart import Quart
-from quart_schema import Info, OpenAPIProvider, QuartSchema, RequestSchemaValidationError, Tag
+from quart import Quart, Response, jsonify
+from quart_schema import Info, OpenAPIProvider, QuartSchema, RequestSchemaValidationError, Tag, hide
 
 from parlance.http import auth, intake, problem
 
@@ -49,7 +50,7 @@ class Provider(OpenAPIProvider):
     _made: dict[str, Any] | None = None
 
     def schema(self) -> dict[str, Any]:
-        """Made once: it takes long enough to be heard in a call."""
+        """Made once."""
         if self._made is None:
             self._made = super().schema()
         return self._made
@@ -93,11 +94,11 @@ def _titled(status: int, answer: dict[str, Any]) -> dict[str, Any]:
     return answer if status < HTTPStatus.BAD_REQUEST else {**answer, "description": HTTPStatus(status).phrase}
 
 
-def describe(app: Quart) -> Callable[[], object]:
-    """Describe `app` at `/openapi.json`: now how, and with what is returned, once everything is registered, what."""
+def describe(app: Quart) -> None:
+    """Describe `app` at `/openapi.json`."""
     extension = QuartSchema(
         app,
-        openapi_path=PATH,
+        openapi_path=None,
         swagger_ui_path=None,
         redoc_ui_path=None,
         scalar_ui_path=None,
@@ -112,4 +113,9 @@ def describe(app: Quart) -> Callable[[], object]:
         openapi_provider_class=Provider,
     )
     app.register_error_handler(RequestSchemaValidationError, intake.complain)
-    return extension.openapi_provider.schema
+
+    @app.get(PATH)
+    @hide
+    async def document() -> Response:
+        # Made for the first who asks, in a thread: it takes long enough to be heard in a call.
+        return jsonify(await trio.to_thread.run_sync(extension.openapi_provider.schema))
