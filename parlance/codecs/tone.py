@@ -34,9 +34,10 @@ SHARE = 0.6
 """Of the audio's power, what the two tones must have at the least. Speech seldom comes near, and never for `HITS`."""
 TWIST = 10 ** (-9 / 10)
 """How much weaker one tone may be: 9 dB, where lines do 6."""
-HITS, MISSES = 3, 3
+HITS, MISSES = 3, 4
 """A key has begun after so many windows with it in a row, and has ended after so many without. A window is 20 ms and
-there is one every 10 ms: a key of 50 ms holds three of them wherever it begins, and so does a pause of 50 ms."""
+there is one every 10 ms: a key of 50 ms holds three of them wherever it begins. One of which a third is silence has no
+key any more: a pause of 50 ms has five of them, and a frame of 20 ms that was lost in the middle of a key three."""
 
 _CODES = bytes(range(256))
 _DECODE = {

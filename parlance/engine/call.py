@@ -48,6 +48,8 @@ class Call(Hearing, Operated):
         self._expires: float | None = None
         self._pending: deque[m.Event] = deque()
         self._stepping = False
+        self._question = ""
+        """What the caller said last that is to be answered."""
         self._frozen = 0.0
         """Since when time stands still, if it does."""
         self._scope = trio.CancelScope()
@@ -64,7 +66,6 @@ class Call(Hearing, Operated):
         self._epoch = trio.current_time()
         self.trace.emit(t.CallStarted(self.id, self.agent, self.carrier, self.caller, self.called))
         self._expires = self._deadline.of(self.state)
-        self._work_off()
         children = (
             Child("media", self.media.run, Restart.TEMPORARY, grace=GRACE, significant=True),
             Child("listener", self.listener.run, Restart.TRANSIENT),
@@ -97,8 +98,8 @@ class Call(Hearing, Operated):
         now -= self._epoch
         self.media.tick(now)
         self.listener.tick(now)
-        if self._digits.deadline is not None and not self.state.frozen:
-            self._keyed(self._digits.due(now), now)
+        if (self._digits.deadline is not None or self._keys) and not self.state.frozen:
+            self._typed(now)
         if self._expires is not None and now >= self._expires:
             self.happen(m.Expired())
         elif now >= self.profile.limits.call and self.state.line is Line.OPEN:
@@ -144,7 +145,7 @@ class Call(Hearing, Operated):
     # ---------------------------------------------------------------------------- events and actions
 
     def happen(self, event: m.Event) -> None:
-        """Work off `event`, and whatever events come of it, in order. Before `run`, events wait for it."""
+        """Work off `event`, and whatever events come of it, in order. Before `run` they wait for the line's first."""
         self._pending.append(event)
         if not self._stepping and self._epoch is not None:
             self._work_off()
@@ -222,8 +223,8 @@ class Call(Hearing, Operated):
         if action.cue is not None:
             self._speak(self._turn(action.turn, cue=action.cue, text=action.text or self._line(action.cue)))
             return
-        words = action.words or (self.turn.words if self.turn is not None else "")
-        turn = self._turn(action.turn, words=words)
+        self._question = action.words or self._question
+        turn = self._turn(action.turn, words=self._question)
         stopped, decided, now = self._heard
         turn.times = t.TurnTimed(turn.number, caller_stopped=stopped, end_of_turn=decided, transcript=now)
         if action.words:

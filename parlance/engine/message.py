@@ -57,6 +57,11 @@ class Cue(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Up:
+    """There is a line, if only one that rings: what was asked of the call before can be done now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The media stream is open both ways."""
 
@@ -187,7 +192,8 @@ class Say:
 
 
 Event = (
-    Answered
+    Up
+    | Answered
     | VoiceBegan
     | VoiceEnded
     | Words

@@ -64,10 +64,11 @@ class Operated(ABC):
 
     def press(self, digits: str) -> None:
         """Press keys (0-9, *, #, A-D; anything else is dropped) towards the caller: in the carrier's own way, or as
-        their tones, in a turn of its own that his voice does not interrupt. Raises `Full` if `SAYINGS` wait already.
+        their tones, in a turn of its own that nobody interrupts, and that a muted agent sounds too. A call that says
+        its last words presses none. Raises `Full` if `SAYINGS` wait already.
         """
         digits = "".join(digit for digit in digits.upper() if digit in KEYS)
-        if not digits or self._ended:
+        if not digits or self.state.line in (Line.CLOSING, Line.CLOSED):
             return
         if not self.media.press(digits):
             self._ask(m.Say(digits, cue=m.Cue.KEYS))

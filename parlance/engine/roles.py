@@ -76,6 +76,10 @@ class Media(Actor, Protocol):
 class Listener(Actor, Protocol):
     """The ear."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether the caller has been heard to speak, and it is not settled yet what he said."""
+
     def began(self, at: float) -> None:
         """The gate heard speech begin at `at`."""
 

@@ -139,9 +139,10 @@ def _answer(state: State, event: m.Event, _: Rules) -> Steps:
 
 def _interrupt(state: State, _event: m.Event, _rules: Rules) -> Steps:
     outcome = m.Outcome.INTERRUPTED if state.audible else m.Outcome.SUPERSEDED
-    owed = not state.audible and state.cue is None
+    owed = state.owed or (not state.audible and state.cue is None)
     if state.saying is not None and not state.audible:
-        state = replace(state, sayings=(state.saying, *state.sayings))
+        # It has taken the floor from the agent; taken from the caller, it would begin anew at each of his words.
+        state = replace(state, sayings=(replace(state.saying, interrupt=False), *state.sayings))
     state = replace(state, parting=False, onward="", owed=owed, saying=None)
     return state, (m.Finish(state.turn, outcome, "barge-in"),)
 
@@ -153,11 +154,15 @@ def _say(state: State, event: m.Say, rules: Rules) -> Steps:
     if not event.interrupt:
         return floor(replace(state, sayings=(*state.sayings, event)), rules)
     state = replace(state, sayings=(event, *state.sayings))
+    if state.agent is not Agent.IDLE and state.cue is m.Cue.KEYS:
+        # Half a number is another number.
+        return state, ()
     if state.agent is Agent.IDLE or state.line is Line.RINGING:
         return floor(state, rules)
     outcome = m.Outcome.INTERRUPTED if state.audible else m.Outcome.SUPERSEDED
     done = m.Finish(state.turn, outcome, "operator")
-    state, begun = floor(replace(state, agent=Agent.IDLE, parting=False, onward="", saying=None), rules)
+    owed = state.owed or (not state.audible and state.cue is None)
+    state, begun = floor(replace(state, agent=Agent.IDLE, parting=False, onward="", saying=None, owed=owed), rules)
     return state, (done, *begun)
 
 
@@ -169,7 +174,9 @@ def _finish(state: State, _event: m.Event, _rules: Rules) -> Steps:
     state = replace(state, saying=None)
     if state.cue is not m.Cue.REGRET:
         state = replace(state, failures=0)
-    if not state.waiting:
+    taken = bool(state.sayings) and state.sayings[0].interrupt
+    # A question that an operator's words came before is answered after them, unless the caller is about to ask anew.
+    if taken or not (state.waiting or (state.owed and not state.due)):
         return state, (done,)
     state, begun = _begin(state, words=state.waiting)
     return state, (done, *begun)

@@ -87,6 +87,14 @@ def test_a_tone_that_breaks_for_a_moment_is_one_key() -> None:
     assert found(bytes(audio)) == "5"
 
 
+@pytest.mark.parametrize("lost", range(7))
+def test_a_frame_that_is_lost_within_a_key_does_not_make_it_two(lost: int) -> None:
+    for before in (0.0, 0.003, 0.009, 0.0151, 0.0199):
+        audio = bytearray(pressed("5", on=0.1, before=before))
+        audio[lost * 160 : lost * 160 + 160] = TELEPHONE.silence * 160
+        assert found(bytes(audio)) == "5"
+
+
 def test_what_is_too_short_too_weak_too_uneven_or_beside_the_tones_is_no_key() -> None:
     assert found(pressed(ALL, on=0.02)) == ""
     assert found(pressed(ALL, low=-40, high=-40)) == ""

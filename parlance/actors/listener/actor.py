@@ -98,6 +98,11 @@ class ListenerActor:
         if len(utterance.audio) >= self._chunk:
             self._wake.set()
 
+    @property
+    def pending(self) -> bool:
+        """Whether an utterance is open, or its words are still waited for."""
+        return self._open is not None or bool(self._asked)
+
     def began(self, at: float) -> None:
         self._endpoint.began(at)
         if self._open is None:
@@ -120,6 +125,8 @@ class ListenerActor:
 
     def conclude(self) -> None:
         """End the caller's turn now. A caller who goes on talking begins another one."""
+        # What was said until now belongs to that turn, and is not the beginning of the next one.
+        self._recent.clear()
         if self._open is None:
             return
         now = self._desk.clock()
@@ -128,7 +135,6 @@ class ListenerActor:
         self._endpoint.conclude(now)
         self._close(self._open, now)
         if talking:
-            self._recent.clear()
             self.began(now)
 
     def _decide(self, now: float, early: float = 0.0) -> None:

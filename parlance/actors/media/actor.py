@@ -102,8 +102,7 @@ class MediaActor(Outgoing):
             self._greet()
             self._ready = True
             task_status.started()
-            if not self._early:
-                self._desk.happen(m.Answered())
+            self._desk.happen(m.Up() if self._early else m.Answered())
             while await self._carried():
                 pass
         finally:
@@ -122,6 +121,8 @@ class MediaActor(Outgoing):
                 self._left(gone)
                 return False
             self._courier.lost()
+            # Also if time stands still already, for a caller on hold.
+            self._stop()
             self._desk.note(t.LineLost(str(gone)))
             self._desk.happen(m.Lost(str(gone)))
             if await self._courier.successor():
@@ -196,7 +197,7 @@ class MediaActor(Outgoing):
 
     def _judge(self, frame: bytes, now: float) -> None:
         self._feed(frame)
-        if self._tones is not None:
+        if self._tones is not None and now > self._echoes:
             for digit in self._tones.feed(frame):
                 self._desk.pressed(digit)
         verdict = self.gate.judge(frame, now)
@@ -262,6 +263,9 @@ class MediaActor(Outgoing):
     def thaw(self) -> None:
         super().thaw()
         self._pace.last = self._desk.clock()
+
+    def _alive(self) -> float:
+        return self._pace.alive
 
     def _greet(self) -> None:
         for message in self._courier.hello():

@@ -2,7 +2,8 @@
 
 In order is the rule, and costs one comparison. What comes early waits for what is missing; what does not come is
 concealed as telephones do it (ITU-T G.711 Appendix I, in its simplest form): the last sound once more, fading, and then
-silence. Nothing here has a clock: a line that sends nothing asks for nothing.
+silence. A long hole is silence that was not sent: it is not filled, and nothing waits. Nothing here has a clock: a line
+that sends nothing asks for nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from parlance.engine.errors import LineError
 
 WINDOW = 3
 """Messages that wait for a missing one: 60 ms of a telephone's."""
-JUMP = 1.0
-"""Seconds: who is further ahead or behind than that has suppressed silence, or begun anew."""
+BACK = 1.0
+"""Seconds: who is further behind than that has begun anew."""
 MOST = 0.2
-"""Seconds of a hole that are filled: after that it would be invented time."""
+"""Seconds of the longest hole, but for the window's length: what is further ahead comes after silence that was not
+sent, or after so much loss that to fill it would be to invent time."""
 FARTHEST = 2.0**63
 """A position beyond that is none: what carriers count fits 64 bits."""
 FADE = 0.06
@@ -41,7 +43,10 @@ class JitterStatistics:
 
 class Sequencer:
     """One stream. `rate`: how many of its positions are a second (1000 where positions are milliseconds, 8000 where
-    they are samples); None where they number the messages.
+    they are samples); None where they number the messages, of which each counts, with audio or without.
+
+    Positions up to 64 bits are exact where each message takes a whole number of them, as those of samples and of
+    nanoseconds do; where they are rounded, up to 2**52.
     """
 
     def __init__(self, line: Format, *, rate: float | None = None, window: int = WINDOW) -> None:
@@ -80,8 +85,11 @@ class Sequencer:
         return JitterStatistics(self._late, self._lost, self._doubled, self._jumps, round(seconds, 3))
 
     def _span(self, audio: bytes) -> float:
-        """How many positions this audio takes."""
-        return 1 if self._rate is None else len(audio) * self._rate / self._line.second
+        """How many positions this audio takes: an integer if it can be one, because beyond 2**53 a float skips some."""
+        if self._rate is None:
+            return 1
+        span = len(audio) * self._rate / self._line.second
+        return int(span) if span.is_integer() else span
 
     def _seconds(self, positions: float) -> float:
         """How long so many positions last: messages are as long as the last one was."""
@@ -92,25 +100,28 @@ class Sequencer:
     def _sort(self, position: float, audio: bytes) -> bytes | None:
         if not abs(position) < FARTHEST:
             raise LineError("the position of some audio is no position")
-        if not audio:
+        if not audio and self._rate is not None:
             return None
         if self._next is None:
-            return self._deliver(position, audio)
+            return self._deliver(position, audio) or None
         ahead = position - self._next
-        if abs(self._seconds(ahead)) > JUMP:
+        # Who comes early by less than the window's length may have overtaken others: he waits for them.
+        most = max(MOST, self._seconds(self._window * self._span(audio)))
+        if not -BACK <= self._seconds(ahead) <= most:
             self._jumps += 1
-            return self.flush() + self._deliver(position, audio)
+            self._holes.append((self._next, position))
+            return self.flush() + self._deliver(position, audio) or None
         # Milliseconds are rounded: half a message is no hole.
         if abs(ahead) < self._span(audio) / 2:
-            return self._deliver(position, audio) + self._follow()
+            return self._deliver(position, audio) + self._follow() or None
         if ahead < 0 or position in self._kept:
             self._missed(position)
             return None
         self._kept[position] = audio
-        return self._skip() if len(self._kept) > self._window else None
+        return (self._skip() or None) if len(self._kept) > self._window else None
 
     def _deliver(self, position: float, audio: bytes) -> bytes:
-        self._last = audio
+        self._last = audio or self._last
         self._next = position + self._span(audio)
         return audio
 

@@ -6,6 +6,7 @@ speaks, and time stands still because the line is lost or the caller is on hold.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 from parlance.actors.media.courier import Courier
@@ -15,6 +16,12 @@ from parlance.codecs import tone
 from parlance.codecs.format import Format
 from parlance.engine import trace as t
 from parlance.engine.roles import Desk, Heard
+
+SIGN = 0.1
+"""Seconds between two signs of life of a good line at the most: so long after the last one it may still have lived."""
+ECHO = 0.3
+"""Seconds for which the tones of our own keys may come back after the last of them: from a telephone's hybrid, and
+through a network."""
 
 
 class Outgoing(ABC):
@@ -32,10 +39,20 @@ class Outgoing(ABC):
         """Time stands still."""
         self._over = False
         """The line has ended."""
+        self._muted = False
+        """The operator wants the agent muted, also in turns to come."""
+        self._keying = -1
+        """The last turn that sounds keys: an operator's keys are no words of the agent's, and are never muted."""
+        self._echoes = -1.0
+        """Until when tones on the line may be the echo of our own."""
 
     @abstractmethod
     def _send(self, message: Message) -> None:
         """To the other side, or to nobody: a line that stalls ends the call."""
+
+    @abstractmethod
+    def _alive(self) -> float:
+        """When the other side last sent anything: what was sent to it long after that went to nobody."""
 
     @abstractmethod
     def _wake(self) -> None:
@@ -45,6 +62,7 @@ class Outgoing(ABC):
 
     def stage(self, turn: int) -> None:
         self.playout.stage(turn)
+        self.playout.mute(self._muted, self._desk.clock())
         self._held = False
         if self._frozen:
             self.playout.hold(self._desk.clock())
@@ -56,10 +74,13 @@ class Outgoing(ABC):
         self.turn_done(turn)
 
     def keys(self, turn: int, digits: str) -> None:
+        self._keying, self._echoes = turn, math.inf
+        self.playout.mute(False, self._desk.clock())
         self.play(turn, "", tone.keys(digits, self.format))
 
     def press(self, digits: str) -> bool:
-        messages = self._courier.wire.press(digits)
+        # What a lost line is told is told to nobody: as tones the keys wait until it is back.
+        messages = None if self._courier.waiting else self._courier.wire.press(digits)
         if messages is None:
             return False
         for message in messages:
@@ -86,13 +107,21 @@ class Outgoing(ABC):
             self.playout.release()
 
     def _stop(self) -> None:
-        """Stop playing. What was on its way on a line that is lost was not heard, whether it can be cleared or not."""
-        if self.playout.turn and not self.playout.held:
-            self.playout.hold(self._desk.clock(), lost=self._courier.waiting)
-            self._clear()
+        """Stop playing. What was on its way on a line that is lost was not heard, whether it can be cleared or not.
+
+        A line may die long before its socket does: what was sent after its last sign of life is played again. On a line
+        that suppresses silence and echoes no marks that may repeat what was heard, which is the lesser evil.
+        """
+        lost = self._courier.waiting
+        if not self.playout.turn or (self.playout.held and not lost):
+            return
+        now = self._desk.clock()
+        self.playout.hold(min(now, self._alive() + SIGN) if lost else now, lost=lost)
+        self._clear()
 
     def mute(self, on: bool) -> None:
-        if self.playout.mute(on, self._desk.clock()):
+        self._muted = on
+        if self.playout.turn != self._keying and self.playout.mute(on, self._desk.clock()):
             self._clear()
 
     def finish(self, turn: int) -> Heard:
@@ -100,6 +129,8 @@ class Outgoing(ABC):
             return Heard("", 0.0, False)
         unheard = not self.playout.held and not self.playout.played(self._desk.clock())
         heard = self.playout.finish(self._desk.clock())
+        if turn == self._keying:
+            self._echoes = self._desk.clock() + ECHO
         if unheard:
             self._clear()
         self._wake()

@@ -28,6 +28,11 @@ class Pace:
         """Seconds of audio that the caller is ahead of real time."""
         self._flood = self._flooded = 0.0
 
+    @property
+    def alive(self) -> float:
+        """When anything came last, audio or not: marks are a sign of life too, where silence is not sent."""
+        return max(self.last, self._flooded)
+
     def audio(self, size: int, now: float) -> None:
         """So many bytes of audio came. Raises `LineError`."""
         passed, self.last = now - self.last, now

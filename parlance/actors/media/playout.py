@@ -17,6 +17,8 @@ from parlance.engine.roles import Heard
 
 MARK_EVERY = 0.2
 """Seconds of audio between two marks: the clock bridges less than that."""
+KEPT = 4
+"""Seconds of heard audio that are kept at the least; twice as many at the most."""
 PATIENCE = 2.0
 """Seconds a mark may be overdue before the line counts as one that does not echo marks, or as stalled."""
 
@@ -170,7 +172,7 @@ class Playout:
 
     def heard(self, now: float) -> int:
         """Bytes heard: by the clock, but no less than the last mark echoed and less than the next one due."""
-        if self.held or self._origin is None:
+        if self._origin is None:
             return self._floor
         position = min(int((now - self._origin) * self._line.rate) * self._line.width, self._sent)
         if self._pending:
@@ -212,14 +214,19 @@ class Playout:
         return self._complete and not self.held and self.heard(now) >= self._total
 
     def hold(self, now: float, *, lost: bool = False) -> None:
-        """Stop: what was sent and not heard will be sent again, if the carrier can throw it away, or has `lost` it."""
-        if self.held:
+        """Stop: what was sent and not heard will be sent again, if the carrier can throw it away, or has `lost` it. One
+        that can do neither plays it to its end: then the clock goes on. `now` may be past, where only what was heard
+        until then counts; what `trim` let go of counts as heard.
+        """
+        if self.held and not lost:
             return
-        self._floor = self.heard(now) if self._clears or lost else self._sent
+        self.held = True
+        if not self._clears and not lost:
+            return
+        self._floor = max(self.heard(now), self._trimmed)
         self._sent = self._marked = self._floor
         self._gaps = [(start, min(end, self._floor)) for start, end in self._gaps if start < self._floor]
         self._pending.clear()
-        self.held = True
         self._origin = None
         if self._complete:
             self._fill()
@@ -240,7 +247,7 @@ class Playout:
 
     def finish(self, now: float) -> Heard:
         """What was heard of the turn; its audio is dropped."""
-        heard = self.heard(now) if self.held or self._clears else self._sent
+        heard = self.heard(now) if self._clears else self._sent
         complete = self._complete and heard >= self._total
         parts = [
             span.heard(heard, self._total, self._gaps)
@@ -254,9 +261,11 @@ class Playout:
         return result
 
     def trim(self, now: float) -> None:
-        """Let go of audio that was heard: a long reply costs no more memory than its last seconds."""
-        spare = self.heard(now) - self._trimmed
-        if spare > 4 * self._line.second:
+        """Let go of audio that was heard: a long reply costs no more memory than its last seconds. Some of them are
+        kept, for a line of which it turns out that it was dead by then.
+        """
+        spare = self.heard(now) - self._trimmed - KEPT * self._line.second
+        if spare > KEPT * self._line.second:
             del self._audio[:spare]
             self._trimmed += spare
 

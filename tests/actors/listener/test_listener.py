@@ -173,6 +173,42 @@ async def test_concluding_a_caller_who_is_silent_ends_his_turn_now(autojump_cloc
     assert house.desk.told == [("said", 1, "hello")]
 
 
+@pytest.mark.parametrize("talking", [True, False])
+async def test_what_was_said_before_a_turn_was_concluded_is_not_the_beginning_of_the_next_one(
+    talking: bool, autojump_clock: object
+) -> None:
+    pen = Pen()
+    async with room(pen) as house:
+        await house.pass_time(0.5)
+        if talking:
+            house.began()
+            await house.pass_time(0.5)
+            house.ended()
+        house.listener.conclude()
+        concluded = house.next
+        await house.pass_time(0.1)
+        house.began()
+        await house.pass_time(0.5)
+        house.ended()
+        await house.pass_time(DELAY)
+    begin = max(at for at, (verb, _) in enumerate(pen.log) if verb == "begin")
+    assert pen.frames(begin)[0] == concluded
+
+
+async def test_the_ear_has_something_pending_from_the_voice_to_its_words(autojump_clock: object) -> None:
+    pen = Pen()
+    async with room(pen) as house:
+        assert not house.listener.pending
+        house.began()
+        assert house.listener.pending
+        await house.pass_time(0.5)
+        house.ended()
+        await house.pass_time(DELAY)
+        assert house.listener.pending
+        pen.say(1, "hello")
+        assert not house.listener.pending
+
+
 # --------------------------------------------------------------------------------- when a turn ends
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlance.actors.media.jitter import JUMP, MOST, WINDOW, JitterStatistics, Sequencer
+from parlance.actors.media.jitter import BACK, MOST, WINDOW, JitterStatistics, Sequencer
 from parlance.codecs import mulaw
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine.errors import LineError
@@ -80,16 +80,31 @@ def test_what_conceals_is_the_last_sound_fading_and_then_silence() -> None:
     assert not filling[480:].any()
 
 
-def test_a_long_hole_is_filled_in_part_only() -> None:
-    _, out = stream(1000.0, 0, *range(40, 44))
-    assert len(out[-1]) == MOST * TELEPHONE.second + 4 * FRAME
+@pytest.mark.parametrize("rate", [None, 1000.0])
+def test_a_long_hole_is_silence_that_was_not_sent_nothing_is_filled_and_nothing_waits(rate: float | None) -> None:
+    longest = round(MOST * 50)
+    buffer, out = stream(rate, 0, *range(longest + 2, longest + 6))
+    assert out == [frame(0), *map(frame, range(longest + 2, longest + 6))]
+    assert buffer.statistics() == JitterStatistics(jumps=1)
+    assert buffer.place(5 if rate is None else 100, frame(5)) is None
+    assert buffer.statistics().late == 1, "what was on its way after all is late"
+    first = longest - WINDOW + 1
+    _, filled = stream(rate, 0, *range(first, first + WINDOW + 1))
+    assert [len(part) // FRAME for part in filled] == [1, 0, 0, 0, longest + 1]
 
 
-@pytest.mark.parametrize("to", [1000, -30])
+def test_messages_of_any_length_may_overtake_each_other_within_the_window() -> None:
+    buffer, tenth = Sequencer(TELEPHONE, rate=1000), [bytes([number]) * 800 for number in range(5)]
+    out = [buffer.place(100 * number, tenth[number]) or b"" for number in (0, 4, 1, 2, 3)]
+    assert out == [tenth[0], b"", tenth[1], tenth[2], tenth[3] + tenth[4]]
+    assert buffer.statistics() == JitterStatistics()
+
+
+@pytest.mark.parametrize("to", [1000, 30, -30])
 def test_a_jump_is_suppressed_silence_or_a_new_stream_and_nothing_is_filled(to: int) -> None:
     numbers = [100, 101, 103, 100 + to, 101 + to] if to > 0 else [100, 101, 103, 100 + 2 * to, 101 + 2 * to]
     buffer, out = stream(1000.0, *numbers)
-    assert abs(numbers[3] - numbers[2]) * 0.02 > JUMP
+    assert (numbers[3] - numbers[2]) * 0.02 > MOST or (numbers[2] - numbers[3]) * 0.02 > BACK
     assert out[2] == b""
     assert out[3].endswith(frame(103) + frame(numbers[3])), "what waited is not lost"
     assert out[4] == frame(numbers[4])
@@ -134,10 +149,45 @@ def test_what_is_no_position_is_an_error_of_the_line(position: float) -> None:
     assert buffer.place(2**63 - 1025, frame(1)) == frame(1)
 
 
-def test_a_message_without_audio_is_nothing() -> None:
+def test_a_message_without_audio_is_nothing_where_positions_are_times() -> None:
+    buffer, _ = stream(1000.0, 0)
+    assert buffer.place(20, b"") is None
+    assert buffer.place(20, frame(1)) == frame(1)
+    assert buffer.statistics() == JitterStatistics()
+
+
+@pytest.mark.parametrize(
+    "order", [(1, 2, 3, 4), (2, 1, 3, 4), (1, 3, 2, 4), (3, 2, 1, 4)], ids=lambda order: "".join(map(str, order))
+)
+def test_a_numbered_message_without_audio_is_no_hole(order: tuple[int, ...]) -> None:
     buffer, _ = stream(None, 0)
-    assert buffer.place(1, b"") is None
-    assert buffer.place(1, frame(1)) == frame(1)
+    out = [buffer.place(number, b"" if number == 2 else frame(number)) for number in order]
+    assert b"" not in out, "there is audio, or there is none yet"
+    assert b"".join(part or b"" for part in out) == frame(1) + frame(3) + frame(4)
+    assert buffer.statistics() == JitterStatistics()
+
+
+def test_a_hole_after_a_message_without_audio_is_filled_with_the_last_sound() -> None:
+    buffer = Sequencer(TELEPHONE)
+    loud = mulaw.encode(np.full(160, 8000, "<i2").tobytes())
+    out = [buffer.place(number, audio) for number, audio in ((0, loud), (1, b""), *((n, loud) for n in range(3, 7)))]
+    assert len(out[-1] or b"") == 5 * FRAME
+    assert (out[-1] or b"")[:1] == loud[:1]
+
+
+def test_a_stream_may_begin_with_a_message_without_audio() -> None:
+    buffer = Sequencer(TELEPHONE)
+    assert [buffer.place(number, audio) for number, audio in ((7, b""), (8, frame(8)))] == [None, frame(8)]
+
+
+@pytest.mark.parametrize("base", [2**53, 2**60, 2**62])
+@pytest.mark.parametrize("rate", [8000.0, 1e9])
+def test_positions_of_64_bits_are_counted_exactly(base: int, rate: float) -> None:
+    buffer, step = Sequencer(TELEPHONE, rate=rate), round(rate / 50)
+    numbers = [0, 1, 3, 2, *range(4, 60)]
+    out = [buffer.place(base + step * number, frame(number)) or b"" for number in numbers]
+    assert b"".join(out) == b"".join(map(frame, range(60)))
+    assert buffer.statistics() == JitterStatistics()
 
 
 @given(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parlance.actors.media.playout import PATIENCE, Playout
+from parlance.actors.media.playout import KEPT, PATIENCE, Playout
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine.roles import Heard
 
@@ -244,7 +244,8 @@ def test_a_reply_longer_than_memory_is_let_go_of_and_still_heard_whole() -> None
         playout.trim(now)
         most = max(most, len(playout._audio))
         now += BEAT
-    assert most <= 5 * SECOND, "seconds of a long reply are kept, not all of it"
+    # What was heard is kept for a line that turns out to have been dead, and let go of in pieces as long as that.
+    assert most <= (2 * KEPT + 0.4) * SECOND, "seconds of a long reply are kept, not all of it"
     playout.hold(now)
     at = playout.heard(now)
     playout.release()
@@ -307,15 +308,57 @@ def test_a_reply_that_was_held_within_a_frame_is_still_played_to_its_end() -> No
     assert sent.rstrip(b"\xff") == audio(at, 2400 - at)
 
 
-def test_a_line_that_cannot_clear_has_heard_what_was_sent() -> None:
-    playout = ledger(clears=False)
+def test_a_line_that_cannot_clear_plays_what_was_sent_to_its_end() -> None:
+    playout = ledger(clears=False, marks=False)
     whole(playout, "One two three four", audio(0, SECOND))
     send(playout, 0.0)
     playout.hold(0.1)
-    assert playout.heard(0.1) == 2400
+    # The caller hears it, but not before its time: what is ahead of the ear is still ahead.
+    assert [playout.heard(at) for at in (0.1, 0.2, 0.3, 0.5)] == [800, 1600, 2400, 2400]
+    assert playout.due(0.3) is None
     playout.release()
     assert send(playout, 0.4)[0][0] == audio(2400, 480), "nothing is sent twice"
-    assert playout.finish(0.4).seconds == pytest.approx(0.6)
+    assert playout.finish(0.4).seconds == pytest.approx(0.6), "and nothing can be taken back"
+
+
+def test_holds_in_quick_succession_pile_nothing_up_on_a_line_that_cannot_clear() -> None:
+    playout = ledger(clears=False, marks=False)
+    whole(playout, "One.", audio(0, 4 * SECOND))
+    sent = 0
+    for step in range(100):
+        now = step / 50
+        sent += sum(len(payload) for payload, _ in send(playout, now))
+        assert sent - now * SECOND <= 0.3 * SECOND + 480, "no more than the lead waits at the far end"
+        playout.hold(now)
+        playout.release()
+
+
+@pytest.mark.parametrize("clears", [True, False], ids=["clears", "no clear"])
+@pytest.mark.parametrize("held", [True, False], ids=["held", "playing"])
+def test_what_was_sent_to_a_line_that_was_dead_by_then_is_sent_again(clears: bool, held: bool) -> None:
+    playout = ledger(clears=clears, marks=False)
+    whole(playout, "One two three four", audio(0, 2 * SECOND))
+    send(playout, 0.0)
+    if held:
+        playout.hold(0.2)
+    playout.hold(0.1, lost=True)
+    at = 1600 if clears and held else 800
+    assert playout.heard(0.3) == at, "what was held back before is known exactly, where it could be thrown away"
+    playout.release()
+    assert send(playout, 5.0)[0][0] == audio(at, 480)
+
+
+def test_a_line_that_was_dead_for_longer_than_memory_goes_on_with_the_oldest_that_is_kept() -> None:
+    playout = ledger(marks=False)
+    whole(playout, "One.", audio(0, 20 * SECOND))
+    for step in range(600):
+        send(playout, step / 50)
+        playout.trim(step / 50)
+    playout.hold(0.5, lost=True)
+    playout.release()
+    (again, _), *_ = send(playout, 12.0)
+    assert again == audio(playout.heard(12.0), len(again))
+    assert KEPT * SECOND <= 11.98 * SECOND - playout.heard(12.0) <= 2 * KEPT * SECOND
 
 
 def test_what_was_heard_is_whole_words_of_what_was_said() -> None:
