@@ -19,7 +19,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
 from parlance.engine.agent import Agent
-from parlance.http import agents, calls, health, openapi, problem
+from parlance.http import agents, calls, health, openapi, problem, texts
 from parlance.http.auth import Auth
 from parlance.switchboard.desk import Desk
 
@@ -111,6 +111,7 @@ def create(view: View, static: Path = STATIC, office: Office | None = None) -> Q
     app.register_blueprint(agents.pages(view.agents))
     if office is not None:
         app.register_blueprint(calls.pages(office.desk, office.auth))
+        app.register_blueprint(texts.pages(office.desk, office.auth))
     app.register_error_handler(HTTPException, problem.answer)
     app.after_request(_secure)
     return app

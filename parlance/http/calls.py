@@ -54,7 +54,7 @@ def pages(desk: Desk, auth: Auth) -> Blueprint:
 
     @blueprint.post("")
     @auth.guard("calls:place")
-    @_answers(Call, 201, 400, 409, 413, 415, 422, 502, 503)
+    @answers(Call, 201, 400, 409, 413, 415, 422, 502, 503)
     @document_response(Call, 200)
     @validate_headers(Keyed)
     @takes(Order)
@@ -67,12 +67,12 @@ def pages(desk: Desk, auth: Auth) -> Blueprint:
         """
         # Two holders may well choose the same key.
         key = f"{g.holder.name}/{headers.idempotency_key}" if headers.idempotency_key else ""
-        record, fresh = await _declined(desk.place(body.order(), key))
+        record, fresh = await declined(desk.place(body.order(), key))
         return Call.of(record), 201 if fresh else 200, {"Location": f"{BASE}/{record.id}"}
 
     @blueprint.get("")
     @auth.guard("calls:read")
-    @_answers(Calls, 200, 422)
+    @answers(Calls, 200, 422)
     @validate_querystring(Query)
     async def list_calls(query_args: Query) -> Calls:
         """List calls, the newest first
@@ -80,22 +80,22 @@ def pages(desk: Desk, auth: Auth) -> Blueprint:
         Ask again with the answer's `cursor`, and the same filters, for the next page. A call that begins meanwhile is
         not on it: no call comes twice, and none is left out.
         """
-        page = await _declined(desk.find(query_args.filter(), cursor=query_args.cursor, limit=query_args.limit))
+        page = await declined(desk.find(query_args.filter(), cursor=query_args.cursor, limit=query_args.limit))
         return Calls(calls=[Call.of(record) for record in page.records], cursor=page.cursor)
 
     @blueprint.get("/<id>")
     @auth.guard("calls:read")
-    @_answers(Call, 200, 404)
+    @answers(Call, 200, 404)
     async def get_call(id: str) -> Call:
         """Get a call"""
-        return Call.of(await _declined(desk.get(id)))
+        return Call.of(await declined(desk.get(id)))
 
     async def command(id: str, wanted: Command) -> Done:
-        answer = await _declined(desk.command(id, wanted))
+        answer = await declined(desk.command(id, wanted))
         return Done(call=Call.of(answer.record), done=answer.done, detail=answer.detail)
 
     def reading(handler: Handler) -> Callable[..., Any]:
-        return auth.guard("calls:write")(_answers(Done, 200, 400, 404, 409, 413, 415, 422, 502)(handler))
+        return auth.guard("calls:write")(answers(Done, 200, 400, 404, 409, 413, 415, 422, 502)(handler))
 
     @blueprint.post("/<id>/terminate")
     @reading
@@ -133,7 +133,7 @@ def pages(desk: Desk, auth: Auth) -> Blueprint:
             return await command(id, wanted)
 
         handler.__name__, handler.__doc__ = f"{word}_call", summary
-        guarded = auth.guard("calls:write")(_answers(Done, 200, 404, 409, 422, 502)(handler))
+        guarded = auth.guard("calls:write")(answers(Done, 200, 404, 409, 422, 502)(handler))
         blueprint.post(f"/<id>/{word}")(guarded)
 
     switch("mute", "Mute: the agent is not heard", Mute(True))
@@ -143,7 +143,7 @@ def pages(desk: Desk, auth: Auth) -> Blueprint:
     return blueprint
 
 
-def _answers(model: type[BaseModel], status: int, *problems: int) -> Callable[[Handler], Handler]:
+def answers(model: type[BaseModel], status: int, *problems: int) -> Callable[[Handler], Handler]:
     """Say which answers a handler has; those of the guard are added."""
 
     def decorate(handler: Handler) -> Handler:
@@ -158,7 +158,7 @@ def _answers(model: type[BaseModel], status: int, *problems: int) -> Callable[[H
 T = TypeVar("T")
 
 
-async def _declined(asked: Awaitable[T]) -> T:
+async def declined(asked: Awaitable[T]) -> T:
     """What the desk answers; its refusals as problems."""
     try:
         return await asked

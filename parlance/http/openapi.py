@@ -105,6 +105,7 @@ def describe(app: Quart) -> None:
         info=Info(title="parlance", version=version("parlance"), description=DESCRIPTION),
         tags=[
             Tag("calls", "Calls: placing, finding, and commands to them."),
+            Tag("messages", "Text messages."),
             Tag("house", "Who can be called, and how the house is."),
         ],
         security_schemes=auth.described(),  # type: ignore[arg-type]

@@ -121,6 +121,27 @@ class Say(Body):
         return desk.Say(self.text, self.interrupt)
 
 
+class Text(Body):
+    """A text message."""
+
+    to: Number = Field(description="Who gets it.")
+    words: Words = Field(alias="text", description="What it says.", examples=["Your appointment is on Monday at ten."])
+    source: Maybe = Field("", alias="from", description="One of your numbers; empty: the default agent's.")
+    carrier: Name = Field("", description="The carrier; empty: the number's.")
+
+    def text_message(self) -> desk.Text:
+        return desk.Text(self.to, self.words, self.source, self.carrier)
+
+
+class Sent(BaseModel):
+    """A text message that a carrier has taken."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    carrier: str = Field(examples=["ringover"])
+    source: str = Field(alias="from", examples=[EXAMPLE])
+    to: str = Field(examples=[EXAMPLE])
+
+
 def _several(value: Any) -> Any:
     """A parameter that may come several times, or once with commas."""
     return value.split(",") if isinstance(value, str) else value

@@ -32,12 +32,14 @@ from parlance.switchboard.desk import (
     Press,
     Say,
     Terminate,
+    Text,
     Transfer,
     Unknown,
 )
 from parlance.switchboard.dialer import Dialer
 from parlance.switchboard.entry import Entry, new_id
 from parlance.switchboard.numbers import BadNumber, e164, same_number
+from parlance.switchboard.routing import OurNumber
 
 FARTHEST = 366 * 24 * 3600.0
 """Seconds for which an order may wait at the most."""
@@ -88,15 +90,7 @@ class Clerk:
         if agent not in board.host.agents:
             known = ", ".join(sorted(board.host.agents))
             raise Declined("unknown-agent", f"there is no agent {agent[:64]!r}; there are {known}")
-        try:
-            to = e164(order.to)
-        except BadNumber as error:
-            raise Declined("bad-number", str(error)) from None
-        number = board.router.source(agent, number=order.source, carrier=order.carrier)
-        if number is None and order.source:
-            raise Declined("unknown-number", f"{order.source[:32]} is none of our numbers: [[numbers]] has those")
-        if number is None:
-            raise Declined("no-carrier", f"agent {agent} has no number to call from: give it one in [[numbers]]")
+        to, number = self._numbers(agent, order)
         if board.host.closed(agent) == "draining":
             raise Declined("draining", "this server is going down: no more calls are placed")
         if (order.not_before or 0.0) > board.wall() + FARTHEST:
@@ -107,6 +101,31 @@ class Clerk:
         return Record(
             new_id(), number.carrier, Direction.OUTBOUND, agent, caller=number.number, called=to, created=board.wall()
         )
+
+    def _numbers(self, agent: str, order: Order | Text) -> tuple[str, OurNumber]:
+        """The number to be reached, and ours. Raises `Declined`."""
+        try:
+            to = e164(order.to)
+        except BadNumber as error:
+            raise Declined("bad-number", str(error)) from None
+        number = self._board.router.source(agent, number=order.source, carrier=order.carrier)
+        if number is None and order.source:
+            raise Declined("unknown-number", f"{order.source[:32]} is none of our numbers: [[numbers]] has those")
+        if number is None:
+            raise Declined("no-carrier", f"agent {agent} has no number to call from: give it one in [[numbers]]")
+        return to, number
+
+    async def send(self, message: Text) -> OurNumber:
+        """Send a text message; from which number it went. Raises `Declined`."""
+        to, number = self._numbers(self._board.router.default, message)
+        carrier = self._board.errands.carriers.get(number.carrier)
+        if carrier is None or "message" not in carrier.verbs:
+            raise Declined("not-possible", f"{number.carrier} cannot send text messages, or its keys are not set")
+        try:
+            await carrier.do("message", lambda control, stamp: control.message(number.number, to, message.words, stamp))
+        except ProviderError as error:
+            raise Declined("carrier", str(error)) from error
+        return number
 
     async def _placed_before(self, claimed: str, said: str) -> Record:
         id, _, order = claimed.partition(" ")

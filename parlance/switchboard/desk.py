@@ -12,6 +12,7 @@ from typing import Protocol
 
 from parlance.engine.errors import ParlanceError
 from parlance.engine.record import Direction, Record, Status
+from parlance.switchboard.routing import OurNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,16 @@ class Order:
     """Seconds since 1970 before which it is not dialed."""
     attempts: int | None = None
     """How often it may be dialed; None: as the settings say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text message to be sent. Numbers are E.164. `source`: one of ours, empty for the default agent's first."""
+
+    to: str
+    words: str
+    source: str = ""
+    carrier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,9 @@ class Desk(Protocol):
 
     async def place(self, order: Order, key: str = "") -> tuple[Record, bool]:
         """Queue a call. The same `key` and order again give the same call, and False. Raises `Declined`."""
+
+    async def send(self, message: Text) -> OurNumber:
+        """Send a text message; from which number it went. Raises `Declined`."""
 
     async def get(self, id: str) -> Record:
         """Raises `Unknown`."""

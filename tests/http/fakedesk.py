@@ -21,9 +21,11 @@ from parlance.switchboard.desk import (
     Order,
     Page,
     Terminate,
+    Text,
     Transfer,
     Unknown,
 )
+from parlance.switchboard.routing import OurNumber
 
 KEYS: dict[str, str] = {}
 ENTRIES: list[Entry] = []
@@ -41,7 +43,13 @@ class StubDesk:
     placed: list[tuple[Order, str]] = field(default_factory=list)
     asked: list[tuple[Filter, str | None, int]] = field(default_factory=list)
     commanded: list[tuple[str, Command]] = field(default_factory=list)
+    sent: list[Text] = field(default_factory=list)
     declines: Exception | None = None
+
+    async def send(self, message: Text) -> OurNumber:
+        self._decline()
+        self.sent.append(message)
+        return OurNumber(number=message.source or "+33142685300", carrier="ringover")
 
     async def place(self, order: Order, key: str = "") -> tuple[Record, bool]:
         self._decline()

@@ -394,3 +394,16 @@ async def test_a_fault_of_the_desk_is_500_without_its_details(front: Front, capl
     assert (status, headers["Content-Type"]) == (500, "application/problem+json")
     assert "secret" not in str(body)
     assert "the secret detail" in caplog.text
+
+
+async def test_a_text_message_is_handed_to_the_desk():
+    front = Front()
+    status, answer, _ = await front.ask("POST", "/api/v1/messages", json={"to": "+33 612345678", "text": "Hello"})
+    assert (status, answer) == (202, {"carrier": "ringover", "from": "+33142685300", "to": "+33612345678"})
+    assert [(sent.to, sent.words) for sent in front.desk.sent] == [("+33612345678", "Hello")]
+    status, _, _ = await front.ask(
+        "POST", "/api/v1/messages", key="calls:read", json={"to": "+33612345678", "text": "x"}
+    )
+    assert status == 403
+    status, answer, _ = await front.ask("POST", "/api/v1/messages", json={"to": "+33612345678", "text": ""})
+    assert (status, answer["errors"][0]["pointer"]) == (422, "/text")

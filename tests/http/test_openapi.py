@@ -73,11 +73,11 @@ async def test_every_route_is_described_and_the_page_is_not(api: dict[str, Any])
 
 async def test_calls_need_a_key_and_say_what_may_go_wrong(api: dict[str, Any]):
     for path, method, operation in operations(api):
-        if path.startswith("/api/v1/calls"):
+        if path.startswith(("/api/v1/calls", "/api/v1/messages")):
             assert operation["security"] == [{"key": []}]
             assert {"401", "403", "429"} <= operation["responses"].keys()
             assert ("requestBody" in operation) == (
-                method == "post" and path.rpartition("/")[2] in ("calls", "terminate", "transfer", "dtmf", "say")
+                method == "post" and path.rpartition("/")[2] in ("calls", "messages", "terminate", "transfer", "dtmf", "say")
             )
             if "requestBody" in operation:
                 assert operation["requestBody"]["required"] is not path.endswith("/terminate")

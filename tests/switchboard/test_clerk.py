@@ -24,6 +24,7 @@ from parlance.switchboard.desk import (
     Press,
     Say,
     Terminate,
+    Text,
     Transfer,
     Unknown,
 )
@@ -210,3 +211,33 @@ async def test_a_cursor_that_is_none(autojump_clock: trio.testing.MockClock, cur
         with pytest.raises(Declined) as error:
             await rig.clerk.find(Filter(), cursor=cursor, limit=3)
         assert error.value.code == "bad-cursor"
+
+
+async def test_a_text_message_goes_by_the_numbers_carrier(autojump_clock: trio.testing.MockClock) -> None:
+    async with Rig(verbs="message").open() as rig:
+        number = await rig.clerk.send(Text("+33 6 12 34 56 78", "See you on Monday."))
+        assert (number.carrier, number.number) == ("tel", OURS)
+        assert rig.tel.asked("message") == [(OURS, THEIRS, "See you on Monday.")]
+        rig.tel.fails["message"] = [Overloaded("tel", "402 no credit")]
+        with pytest.raises(Declined, match="no credit") as error:
+            await rig.clerk.send(Text(THEIRS, "Again."))
+        assert error.value.code == "carrier"
+
+
+@pytest.mark.parametrize(
+    ("verbs", "message", "code"),
+    [
+        ("message", Text("0612345678", "x"), "bad-number"),
+        ("message", Text(THEIRS, "x", source="+33142685399"), "unknown-number"),
+        ("message", Text(THEIRS, "x", carrier="other"), "no-carrier"),
+        ("place", Text(THEIRS, "x"), "not-possible"),
+    ],
+)
+async def test_a_text_message_that_cannot_be(
+    autojump_clock: trio.testing.MockClock, verbs: str, message: Text, code: str
+) -> None:
+    async with Rig(verbs=verbs).open() as rig:
+        with pytest.raises(Declined) as error:
+            await rig.clerk.send(message)
+        assert error.value.code == code
+        assert rig.tel.notes.asked == []
