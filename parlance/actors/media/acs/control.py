@@ -1,4 +1,4 @@
-"""Requests of Call Automation: place, answer, reject, redirect, hang up, transfer, mute, hold, digits. Pure.
+"""Requests of Call Automation: place, answer, reject, hang up, transfer, mute, hold, digits. Pure.
 
 Paths and bodies are those of azure-communication-callautomation 1.6.0. What Azure lets us repeat (its `Repeatability`
 headers, OASIS "Repeatable Requests") may be sent again. Azure has no ring time of a call and does not listen for
@@ -54,10 +54,6 @@ class Control:
     def reject(self, call: str, leg: str, context: str, busy: bool, stamp: Stamp) -> Errand:
         reason = "busy" if busy else "forbidden"
         return self._post(":reject", {"incomingCallContext": context, "callRejectReason": reason}, stamp)
-
-    def redirect(self, context: str, to: str, stamp: Stamp) -> Errand:
-        """Send a call that was offered, and not answered, to somebody else."""
-        return self._post(":redirect", {"incomingCallContext": context, "target": identifier(to)}, stamp)
 
     def hang_up(self, handle: Handle, stamp: Stamp) -> Errand:
         """For everyone: to leave the call would let the caller stay in it, alone."""

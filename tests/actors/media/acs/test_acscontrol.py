@@ -108,16 +108,6 @@ ACTIONS: list[tuple[str, Errand, str, Any, bool]] = [
         {"incomingCallContext": "context", "callRejectReason": "forbidden"},
         True,
     ),
-    (
-        "redirect",
-        control().redirect("context", "8:orgid:u", STAMP),
-        ":redirect",
-        {
-            "incomingCallContext": "context",
-            "target": {"rawId": "8:orgid:u", "microsoftTeamsUser": {"userId": "u"}},
-        },
-        True,
-    ),
     ("hang up", control().hang_up(CALL, STAMP), "/conn-1:terminate", None, True),
     (
         "hang up strange",
