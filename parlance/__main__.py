@@ -24,7 +24,7 @@ from parlance.engine.errors import ParlanceError
 from parlance.engine.faults import checked
 from parlance.http import auth
 from parlance.http.share import Share
-from parlance.settings import Key
+from parlance.settings import Key, Settings
 from parlance.terminal.live import Show
 from parlance.terminal.waterfall import Chart, rows, summary
 
@@ -92,7 +92,8 @@ def serve(
     """Take calls: carriers on their media paths, people on the page at /."""
     chosen, known = root.settings(config)
     given = {"host": host, "port": port, "workers": workers}
-    chosen = chosen.model_copy(update={key: value for key, value in given.items() if value is not None})
+    merged = {**dict(chosen), **{key: value for key, value in given.items() if value is not None}}
+    chosen = checked(Settings, merged, "the settings")
     root.logs(chosen.log)
 
     def opened(host: str, port: int) -> None:

@@ -80,7 +80,21 @@ def _read_agents(
         sources.blame(
             ("default_agent",), f"default_agent: there is no agent {settings.default_agent!r}; there are {there}"
         )
+    for place, name in _named(settings) if settings is not None else ():
+        if name and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            told = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
+            sources.blame(place, f"{'.'.join(map(str, place))}: there is no agent {name!r}{told}")
     return ""
+
+
+def _named(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where agents are named, besides the default one."""
+    yield from ((("numbers", index, "agent"), number.agent) for index, number in enumerate(settings.numbers))
+    yield from ((("rules", index, "agent"), rule.agent) for index, rule in enumerate(settings.rules))
+    yield from ((("limits", "agents", name), name) for name in settings.limits.agents)
+    if settings.carriers.ringover is not None:
+        yield from ((("carriers", "ringover", "routes", name), name) for name in settings.carriers.ringover.routes)
 
 
 class _Sources:
@@ -174,6 +188,8 @@ def _valued(path: tuple[str, ...], text: str) -> Any:
 def _secret(loc: tuple[int | str, ...]) -> bool:
     """Whether what is at `loc` may hold a secret, which is never shown: a table around one may, too."""
     path = tuple(str(part) for part in loc)
+    if path[-1:] == ("hash",):
+        return True  # Where a key's hash belongs, people put the key.
     table = _model_at(path)
     if table is not None:
         return any("SecretStr" in str(field.annotation) for field in table.model_fields.values())
@@ -192,7 +208,7 @@ def _explain(loc: tuple[int | str, ...], kind: str, message: str, value: object)
         shown = repr(value)
         got = f" (got {shown if len(shown) <= 60 else shown[:57] + '...'})"
         told = isinstance(value, str | int | float) and not _secret(loc)
-        return f"{name}: {message}{got if told else ''}"
+        return f"{name}: {message.removeprefix('Value error, ')}{got if told else ''}".removeprefix(": ")
     table = _model_at(tuple(str(part) for part in loc[:-1]))
     near = difflib.get_close_matches(str(loc[-1]), _fields(table), 1) if table is not None else []
     return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")

@@ -17,7 +17,6 @@ from parlance import config
 from parlance.actors.thinker import script
 from parlance.agents import load as agents
 from parlance.engine.agent import Agent
-from parlance.engine.errors import Misconfigured
 from parlance.engine.garbage import GarbageStatistics
 from parlance.engine.watch import WatchStatistics
 from parlance.front import Front
@@ -43,8 +42,6 @@ def settings(file: Path | None) -> tuple[Settings, dict[str, Agent]]:
 
     chosen = config.load(file, agents=read)
     for name, calls in chosen.limits.agents.items():
-        if name not in known:
-            raise Misconfigured(f"limits.agents: there is no agent {name!r}; there are {', '.join(sorted(known))}")
         limits = known[name].limits.model_copy(update={"calls": calls})
         known[name] = known[name].model_copy(update={"limits": limits})
     return chosen, known
@@ -102,6 +99,9 @@ async def run(
         if queue is not None:
             nursery.start_soon(queue.keep)
         await nursery.start(_keep_watch, house)
+        for name in chosen.carriers.names:
+            for gap in getattr(getattr(chosen.carriers, name), "gaps", ()):
+                log.warning("a carrier is not set up in full", carrier=name, gap=gap)
         log.info("ready", host=chosen.host, port=port, agents=sorted(house.agents))
 
 
@@ -214,17 +214,18 @@ def logs(chosen: Log) -> None:
         if chosen.as_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.format_exc_info,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            render,
-        ],
+        processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-    logging.basicConfig(
-        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    # The libraries' lines, and those of rooms that know no structlog, look like all others.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=shared))
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler])

@@ -6,6 +6,7 @@ named here. Complete without a file and without an environment: `config` reads b
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,8 +94,17 @@ class Key(Strict):
     """One holder of an API key. The key itself is nowhere: `parlance key` makes one and says its hash."""
 
     name: Word
-    hash: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    hash: str
     scopes: tuple[Literal["calls:read", "calls:write", "calls:place", "admin"], ...] = ("calls:read",)
+
+    @field_validator("hash")
+    @classmethod
+    def _hashed(cls, hash: str) -> str:
+        if hash.startswith("plk_"):
+            raise ValueError("this is the key itself: put the hash here that `parlance key` printed with it")
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", hash):
+            raise ValueError("this is no hash as `parlance key` prints it: sha256: and 64 hexadecimal digits")
+        return hash
 
 
 class Api(Strict):
@@ -143,7 +153,7 @@ class Settings(Strict):
     host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """0 lets the system choose one."""
-    public_url: Annotated[str, Field(pattern=r"^(https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?)?$")] = ""
+    public_url: str = ""
     """Where carriers find this house: `https://your.host`. Carriers with webhooks need it."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that share the port, each with limits of its own."""
@@ -170,6 +180,13 @@ class Settings(Strict):
     def _known(cls, name: str) -> str:
         zone(name)
         return name
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?", url):
+            raise ValueError("write it like https://your.host, with its scheme and without a slash at the end")
+        return url
 
     @field_validator("numbers")
     @classmethod

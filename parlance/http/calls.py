@@ -61,7 +61,7 @@ def pages(desk: Desk, auth: Auth) -> Blueprint:
     async def place_call(body: Order, headers: Keyed) -> tuple[Call, int, dict[str, str]]:
         """Place a call
 
-        It is queued, dialed as soon as a channel is free, and dialed again if nobody answers, as the settings say.
+        It is queued, dialed as soon as a channel is free, and dialed again if nobody answers, as its agent says.
         With an `Idempotency-Key` the same order is the same call, however often it is sent: 201 the first time,
         then 200. Another order with that key is 409.
         """

@@ -105,7 +105,7 @@ class Gateway:
             log.exception("the guard of %s failed", route.pattern)
             refusal = Denied(500, "fault", "internal error")
         self.denied[route.carrier, refusal.reason] += 1
-        self._warning.note(f"from {visit.peer} at {route.pattern}: {refusal}")
+        self._warning.note(f"{route.carrier} {refusal.reason} from {visit.peer} at {route.pattern}: {refusal}")
         return refusal
 
     async def bring(self, socket: Socket, route: Route, visit: Visit) -> None:

@@ -104,7 +104,7 @@ class Webhooks:
         except Denied as denied:
             # No words of the carrier's hooks: they would tell an attacker how far he got.
             reply, word = _problem(denied.status, denied.reason), denied.reason
-            self._warning.note(f"of {hooks.carrier} from {request.peer}: {denied}")
+            self._warning.note(f"{hooks.carrier} {denied.reason} from {request.peer}: {denied}")
         except Exception:
             # The HTTP edge: a fault in one carrier's hooks is answered, and touches nothing else.
             reply, word = _problem(500), "fault"

@@ -63,9 +63,7 @@ class Order(Body):
         examples=[{"order": "42"}],
     )
     not_before: AwareDatetime | None = Field(None, description="When it may be dialed at the earliest.")
-    attempts: int | None = Field(
-        None, ge=1, le=20, description="How often it may be dialed; null: as the settings say."
-    )
+    attempts: int | None = Field(None, ge=1, le=20, description="How often it may be dialed; null: as its agent says.")
 
     def order(self) -> desk.Order:
         return desk.Order(

@@ -78,7 +78,8 @@ class Arrivals:
             return
         if not started.ticket:
             raise self._refuse("no-ticket", POLICY, "a media socket needs its call's ticket or the carrier's token")
-        raise self._refuse("unknown-call", POLICY, "no call waits for a media socket with this ticket")
+        told = f"this is neither the ticket of a call nor the media_token of {carrier}"
+        raise self._refuse("unknown-call", POLICY, told)
 
     def _new(self, carrier: str, started: Started) -> Entry:
         """A call of which nobody has told us before."""

@@ -73,7 +73,7 @@ class Switchboard:
             finally:
                 self.errands.close()
                 for entry in self.index:
-                    self.happen(entry, l.End(By.HOUSE, "closing", failed=True))
+                    self.happen(entry, l.End(By.HOUSE, "cancelled", failed=True))
 
     async def _keep_deadlines(self) -> None:
         while True:
@@ -143,6 +143,8 @@ class Switchboard:
 
     def _became(self, entry: Entry, status: Status) -> None:
         times, now = self.times, self.wall()
+        if status is not Status.ENDING:
+            log.info(f"call {status.value.replace('_', ' ')}", call=entry.id, carrier=entry.record.carrier)
         record = entry.record
         seconds: float | None = None
         match status:

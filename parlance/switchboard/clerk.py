@@ -112,7 +112,10 @@ class Clerk:
         if number is None and order.source:
             raise Declined("unknown-number", f"{order.source[:32]} is none of our numbers: [[numbers]] has those")
         if number is None:
-            raise Declined("no-carrier", f"agent {agent} has no number to call from: give it one in [[numbers]]")
+            where = f" at {order.carrier[:32]}" if order.carrier else ""
+            raise Declined("no-carrier", f"agent {agent} has no number{where} to call from: [[numbers]] has none")
+        if any(same_number(own.number, to) for own in self._board.router.numbers):
+            raise Declined("bad-number", f"{to} is one of our own numbers")
         return to, number
 
     async def send(self, message: Text) -> OurNumber:

@@ -125,7 +125,7 @@ class Errands:
         except ProviderError as error:
             log.warning("a carrier did not do what it was asked", call=entry.id, asked=verb, error=str(error))
             if verb in ("answer", "place"):
-                happened.insert(0, l.Over(By.CARRIER, "failed", failed=True))
+                happened.insert(0, l.Over(By.CARRIER, str(error), failed=True))
         except Exception:
             # One of the house's few broad excepts: a fault in one carrier's control must not end the calls of all.
             log.exception("an errand failed by a fault of ours", call=entry.id, asked=verb)

@@ -28,12 +28,13 @@ def e164(text: str) -> str:
     if not re.fullmatch(r"\+[0-9]{4,15}", plain):
         raise BadNumber(f"{text[:32]!r} is no telephone number: {example}")
     try:
-        possible = phonenumbers.is_possible_number_with_reason(phonenumbers.parse(plain, None))
+        number = phonenumbers.parse(plain, None)
     except phonenumbers.NumberParseException:
         raise BadNumber(f"{text[:32]!r}: there is no such country code: {example}") from None
+    possible = phonenumbers.is_possible_number_with_reason(number)
     if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise BadNumber(f"{text[:32]!r}: numbers of that country have more or fewer digits: {example}")
-    return plain
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def same_number(one: str, other: str) -> bool:

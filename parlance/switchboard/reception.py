@@ -132,6 +132,9 @@ class Reception:
             self._board.handed_back(entry)
         elif not entry.life.status.final:
             self._board.learn(entry, news.call, news.leg)
+            # Media may have come without saying who calls whom.
+            record = entry.record
+            entry.change(caller=record.caller or news.caller, called=record.called or news.called)
             self._believe(entry, news)
 
     def placed(self, entry: Entry) -> None:

@@ -184,7 +184,7 @@ async def test_a_refused_call_says_why():
             await page.wait_for(f"({NOTICE}).includes('{words}')")
         stub.refuse = FORBIDDEN
         await page.click("#act")
-        await page.wait_for(f"({NOTICE}).includes('cannot be reached')")
+        await page.wait_for(f"({NOTICE}).includes('with a key only')")
         assert [fault for fault in page.faults if "403" not in fault] == []
         page.faults.clear()
         stub.refuse = 0

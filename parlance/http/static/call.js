@@ -66,6 +66,12 @@ export class Call {
     this.socket.onclose = ({ code, reason }) => this.closed(code, reason);
   }
 
+  // A refused handshake and a server that is gone look the same to a page: so it asks whether anybody is there.
+  async explain() {
+    const there = await fetch(new URL("health", document.baseURI)).then((answer) => answer.ok, () => false);
+    this.end(there ? "locked" : "unreachable");
+  }
+
   // The socket was dropped: true while the call may still come back on another one.
   comeBack() {
     if (this.over || !this.session) return false;
@@ -114,6 +120,7 @@ export class Call {
     if (this.farewell !== null || (code === 1000 && this.connected)) this.end("ended", this.farewell ?? reason);
     else if (code in CODES) this.end(CODES[code], reason);
     else if (code === 1006 && this.comeBack()) this.sound.clear();
+    else if (code === 1006 && !this.session) this.explain();
     else if (code === 1001 || code === 1005 || code === 1006) this.end(this.session ? "lost" : "unreachable");
     else this.end("closed", reason || `code ${code}`);
   }

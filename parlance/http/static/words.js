@@ -5,6 +5,10 @@ const ENDINGS = {
   ended: ["Call ended.", ""],
   lost: ["The connection was lost.", "Check your network, then call again."],
   unreachable: ["The server cannot be reached.", "Check that it is running and that your network is up, then call again."],
+  locked: [
+    "This house takes calls with a key only.",
+    "Open this page as its address with #key= and your key at the end. The key needs the scope calls:place.",
+  ],
   silent: ["Nobody answered.", "The server took the call but did not begin it within ten seconds. Call again in a moment."],
   unknown: ["This agent is not here.", "It may have been renamed or removed. Choose another one."],
   full: ["All lines are busy.", "This agent already has as many calls as it takes. Call again in a moment."],

@@ -169,6 +169,18 @@ class Settings(Strict):
         us = self.region == "us" or (self.region == "auto" and self.api_key.get_secret_value().startswith("US_"))
         return self.url or f"https://public-api{'-us' if us else ''}.ringover.com/v2"
 
+    @property
+    def gaps(self) -> list[str]:
+        """What cannot work as it is set up, in words for who starts the program."""
+        found = []
+        if not any(self.key(section) for section in Keys.model_fields):
+            found.append("no webhook_key: every webhook is refused")
+        if not self.media_token.get_secret_value() and not (self.route_to or self.routes):
+            found.append("no media_token: no media socket is let in")
+        if not self.api_key.get_secret_value():
+            found.append("no api_key: calls can neither be placed nor hung up nor transferred by request")
+        return found
+
     def key(self, section: str) -> str:
         """The webhook key of a section (a field of `Keys`); empty if there is none."""
         own: SecretStr = getattr(self.keys, section)
