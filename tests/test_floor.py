@@ -92,8 +92,8 @@ async def test_a_call_that_is_transferred_before_it_runs_is_transferred_when_the
     early: bool, autojump_clock: object
 ) -> None:
     stage = Stage(agent={"greeting": "Hello."}, early=early)
-    stage.call.transfer("+33123456789")
+    stage.call.transfer("+33199000010")
     await stage.play(until=5)
-    assert stage.ordered == ["+33123456789"]
+    assert stage.ordered == ["+33199000010"]
     assert stage.all(t.CallEnded) == [t.CallEnded("completed", "transferred", "operator")]
     assert stage.line.closed == (1000, "transferred")

@@ -204,7 +204,7 @@ class Call(BaseModel):
     agent: str = Field(examples=["receptionist"])
     carrier: str = Field(examples=["ringover"])
     source: str = Field(alias="from", description="The caller's number; empty if it was withheld.", examples=[EXAMPLE])
-    to: str = Field(description="The called number.", examples=["+33198765432"])
+    to: str = Field(description="The called number.", examples=["+33199000099"])
     created: Moment = None
     ringing: Moment = None
     connected: Moment = Field(None, description="Answered.")

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from parlance.engine.errors import ParlanceError
 
-EXAMPLE = "+33123456789"
+EXAMPLE = "+33199000010"
 """The example in every description and complaint."""
 
 

@@ -89,7 +89,7 @@ async def test_models_describe_what_is_refused(api: dict[str, Any]):
     assert order["additionalProperties"] is False
     assert order["required"] == ["to"]
     assert {"to", "from", "agent", "carrier", "metadata", "not_before", "attempts"} == set(order["properties"])
-    assert order["properties"]["to"]["examples"] == ["+33123456789"]
+    assert order["properties"]["to"]["examples"] == ["+33199000010"]
     assert order["properties"]["metadata"]["maxProperties"] == 20
     (limit,) = [p for p in api["paths"]["/api/v1/calls"]["get"]["parameters"] if p["name"] == "limit"]
     assert (limit["schema"]["minimum"], limit["schema"]["maximum"], limit["schema"]["default"]) == (1, 200, 50)

@@ -1,10 +1,10 @@
 """Who is on a call, in the words of Azure: identifiers, raw ids, and what the handle of a call has to carry. Pure.
 
-A raw id is `4:+33123456789` for a telephone, `8:acs:...` for a user of the resource, `8:orgid:...` for one of Teams
+A raw id is `4:+33199000010` for a telephone, `8:acs:...` for a user of the resource, `8:orgid:...` for one of Teams
 (learn.microsoft.com, "Understand identifier types").
 
 Azure's requests for hold and digits name the participant they are for, and its answers do not always say who that is.
-So a call's `leg` is the connection's id, a space, and the other party's raw id: `411f6d00-... 4:+33123456789`. Before
+So a call's `leg` is the connection's id, a space, and the other party's raw id: `411f6d00-... 4:+33199000010`. Before
 the call is answered it is the raw id alone.
 """
 

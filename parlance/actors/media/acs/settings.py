@@ -73,7 +73,7 @@ class Settings(Strict):
     @classmethod
     def _dialable(cls, value: str) -> str:
         if value and not (value.startswith("+") and value[1:].isdecimal() and value.isascii() and len(value) <= 16):
-            raise ValueError("must be a number with its plus and country code, as +33123456789")
+            raise ValueError("must be a number with its plus and country code, as +33199000010")
         return value
 
     @field_validator("sources")

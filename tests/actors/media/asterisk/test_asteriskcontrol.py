@@ -21,7 +21,7 @@ from parlance.engine.errors import Ended, Overloaded, ProviderError, Rejected, U
 
 STAMP = Stamp(1_700_000_000.0, "act-1")
 CALLER = Handle("1761245643.1")
-OUT = Outgoing("c1", "+33123456789", "+33987654321", "sales", "t1", ring=20)
+OUT = Outgoing("c1", "+33199000010", "+33987654321", "sales", "t1", ring=20)
 
 
 def control(**changes: Any) -> Control:
@@ -49,7 +49,7 @@ def test_placing_a_call_into_the_dialplan():
     assert str(UUID(id)) == id
     assert errand.headers["Authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
     assert json.loads(errand.body) == {
-        "endpoint": "PJSIP/+33123456789@trunk",
+        "endpoint": "PJSIP/+33199000010@trunk",
         "callerId": "+33987654321",
         "timeout": 20,
         "variables": {
@@ -57,7 +57,7 @@ def test_placing_a_call_into_the_dialplan():
             "__PARLANCE_TICKET": "t1",
             "__PARLANCE_AGENT": "sales",
             "__PARLANCE_FROM": "+33987654321",
-            "__PARLANCE_TO": "+33123456789",
+            "__PARLANCE_TO": "+33199000010",
         },
         "context": "parlance",
         "extension": "s",
@@ -74,7 +74,7 @@ def test_an_act_dials_one_channel_and_another_act_another():
 
 def test_placing_a_call_for_a_stasis_application():
     body = json.loads(control(app="mine", endpoint="SIP/{digits}").place(OUT, STAMP).body)
-    assert (body["endpoint"], body["app"], body["appArgs"]) == ("SIP/33123456789", "mine", "c1")
+    assert (body["endpoint"], body["app"], body["appArgs"]) == ("SIP/33199000010", "mine", "c1")
     assert "context" not in body
 
 

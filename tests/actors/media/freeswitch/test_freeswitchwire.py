@@ -39,13 +39,13 @@ def visit(peer: str = "192.0.2.1:40000", query: dict[str, str] | None = None, **
         ({}, "[1]", Started(parameters={"metadata": "[1]"})),
         (
             {},
-            json.dumps({"uuid": "u1", "agent": "sales", "from": "0033123456789", "to": "2001", "deep": {}}),
+            json.dumps({"uuid": "u1", "agent": "sales", "from": "0033199000010", "to": "2001", "deep": {}}),
             Started(
                 "sales",
                 "u1",
-                "+33123456789",
+                "+33199000010",
                 "2001",
-                {"uuid": "u1", "agent": "sales", "from": "0033123456789", "to": "2001"},
+                {"uuid": "u1", "agent": "sales", "from": "0033199000010", "to": "2001"},
             ),
         ),
         (

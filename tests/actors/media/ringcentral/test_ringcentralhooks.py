@@ -219,8 +219,8 @@ def test_ringcentrals_own_ids_are_the_calls_if_the_gateway_says_them():
     ("changes", "caller"),
     [
         ({"from": {"phoneNumber": "anonymous"}}, ""),
-        ({"from": {"phoneNumber": 33123456789}}, "+33123456789"),
-        ({"from": "+33123456789"}, "+33123456789"),
+        ({"from": {"phoneNumber": 33199000010}}, "+33199000010"),
+        ({"from": "+33199000010"}, "+33199000010"),
         ({"from": None}, ""),
         ({"from": {"phoneNumber": ["x"]}}, ""),
     ],

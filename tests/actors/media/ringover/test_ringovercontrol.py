@@ -77,9 +77,9 @@ def test_the_region_is_in_the_key_unless_it_is_set(settings: Any, base: str) -> 
         (control().mute(HANDLE, False, STAMP), "/channels/991/events/mute/toggle", None),
         (control().hold(HANDLE, True, STAMP), "/channels/991/events/hold/toggle", None),
         (
-            control().transfer(HANDLE, "+33123456789", STAMP),
+            control().transfer(HANDLE, "+33199000010", STAMP),
             "/channels/991/events/transfer",
-            {"phone_number": 33123456789},
+            {"phone_number": 33199000010},
         ),
         (control().dtmf(HANDLE, "0123#", STAMP), "/channels/991/events/dtmf", {"dtmf": "0123#"}),
         (
@@ -125,7 +125,7 @@ def test_only_what_can_be_done_twice_is_sent_again(name: str, again: bool) -> No
     assert carrier.current().again
     for once in (
         carrier.place(outgoing(), STAMP),
-        carrier.transfer(HANDLE, "+33123456789", STAMP),
+        carrier.transfer(HANDLE, "+33199000010", STAMP),
         carrier.dtmf(HANDLE, "1", STAMP),
         carrier.message("+331", "+332", "x", STAMP),
     ):
@@ -138,7 +138,7 @@ def test_without_its_channel_a_call_cannot_be_controlled() -> None:
         lambda: carrier.hang_up(known, STAMP),
         lambda: carrier.mute(known, True, STAMP),
         lambda: carrier.hold(known, True, STAMP),
-        lambda: carrier.transfer(known, "+33123456789", STAMP),
+        lambda: carrier.transfer(known, "+33199000010", STAMP),
         lambda: carrier.dtmf(known, "1", STAMP),
     ]
     for ask in asks:

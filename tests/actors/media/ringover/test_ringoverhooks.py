@@ -507,7 +507,7 @@ ENVELOPES = st.fixed_dictionaries(
 
 @given(envelope=ENVELOPES | ANY)
 def test_any_signed_message_is_answered_or_denied(envelope: Any) -> None:
-    carrier, desk = hooks(route_to="+33123456789"), Desk()
+    carrier, desk = hooks(route_to="+33199000010"), Desk()
     request = v1(envelope)
     try:
         carrier.verify(request, NOW)
@@ -540,7 +540,7 @@ def routed(answer: Welcome | Refusal, envelope: Any = None, **changes: Any) -> t
 
 
 def test_a_call_that_is_taken_is_sent_where_the_agent_lives() -> None:
-    status, body, offers = routed(Welcome("c", "sales", "t"), route_to="+33123456789")
+    status, body, offers = routed(Welcome("c", "sales", "t"), route_to="+33199000010")
     assert status == 200
     assert body == {
         "name": "redirections",
@@ -558,7 +558,7 @@ def test_a_call_that_is_taken_is_sent_where_the_agent_lives() -> None:
                 "ring_duration": 25,
                 "ring_delay": 0,
                 "order": 1,
-                "number": 33123456789,
+                "number": 33199000010,
                 "is_pre_answer": 0,
                 "is_caller_id": 1,
                 "is_head_line": 0,
@@ -573,9 +573,9 @@ def test_a_call_that_is_taken_is_sent_where_the_agent_lives() -> None:
 @pytest.mark.parametrize(
     ("answer", "changes", "number"),
     [
-        (Welcome("c", "sales", "t"), {"routes": {"sales": "+33111111111"}}, 33111111111),
-        (Welcome("c", "other", "t"), {"routes": {"sales": "+33111111111"}}, None),
-        (Welcome("c", "other", "t"), {"routes": {"sales": "+33111111111"}, "route_to": "+33122222222"}, 33122222222),
+        (Welcome("c", "sales", "t"), {"routes": {"sales": "+33199000011"}}, 33199000011),
+        (Welcome("c", "other", "t"), {"routes": {"sales": "+33199000011"}}, None),
+        (Welcome("c", "other", "t"), {"routes": {"sales": "+33199000011"}, "route_to": "+33122222222"}, 33122222222),
         (Welcome("c", "sales", "t"), {"fallback_to": "+33133333333"}, None),
         (FULL, {"fallback_to": "+33133333333"}, 33133333333),
         (FULL, {"fallback_to": "+33133333333", "route_to": "+33122222222"}, 33133333333),

@@ -19,7 +19,7 @@ from parlance.engine.errors import Ended, Overloaded, ParlanceError, Rejected, U
 
 STAMP = Stamp(1_780_000_000.0, "act-1")
 CALL = Handle("v3:2EC-70_x", "leg1")
-OUT = Outgoing("ours", "+33123456789", "+33987654321", "sales", "t&1", ring=45, machines=True)
+OUT = Outgoing("ours", "+33199000010", "+33987654321", "sales", "t&1", ring=45, machines=True)
 
 
 def control(**changes: Any) -> Control:
@@ -49,7 +49,7 @@ def test_a_call_is_placed_with_its_stream():
     assert errand.url == "https://api.telnyx.com/v2/calls"
     assert content == {
         "connection_id": "281",
-        "to": "+33123456789",
+        "to": "+33199000010",
         "from": "+33987654321",
         "timeout_secs": 45,
         "webhook_url": "https://voice.example/api/v1/webhooks/telnyx",

@@ -175,7 +175,7 @@ def test_who_calls_by_sip_cannot_choose_the_agent():
 
 @pytest.mark.parametrize(
     ("written", "expected"),
-    [("anonymous", ""), ("Restricted", ""), ("33123456789", "+33123456789"), ("sip:a@b.example", "sip:a@b.example")],
+    [("anonymous", ""), ("Restricted", ""), ("33199000010", "+33199000010"), ("sip:a@b.example", "sip:a@b.example")],
 )
 def test_numbers_are_written_as_everywhere_else(written, expected):
     house = House()

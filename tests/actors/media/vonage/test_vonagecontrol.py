@@ -23,7 +23,7 @@ from parlance.engine.errors import Ended, Overloaded, ParlanceError, Rejected, U
 STAMP = Stamp(1_780_000_000.7, "act-1")
 UUID = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab"
 CALL = Handle(UUID)
-OUT = Outgoing("ours", "+33123456789", "+33987654321", "sales", "t1", ring=45, machines=True)
+OUT = Outgoing("ours", "+33199000010", "+33987654321", "sales", "t1", ring=45, machines=True)
 
 
 @cache
@@ -66,7 +66,7 @@ def test_a_call_is_placed_with_its_control_object():
     errand = control().place(OUT, STAMP)
     assert (errand.method, errand.url, errand.again) == ("POST", "https://api.nexmo.com/v1/calls", False)
     assert content(errand) == {
-        "to": [{"type": "phone", "number": "33123456789"}],
+        "to": [{"type": "phone", "number": "33199000010"}],
         "from": {"type": "phone", "number": "33987654321"},
         "ncco": [
             {
@@ -107,7 +107,7 @@ FORWARD = {
                 "action": "connect",
                 "eventUrl": [f"https://voice.example/api/v1/webhooks/vonage/event?transfer={UUID}"],
                 "eventMethod": "POST",
-                "endpoint": [{"type": "phone", "number": "33123456789"}],
+                "endpoint": [{"type": "phone", "number": "33199000010"}],
             }
         ],
     },
@@ -120,7 +120,7 @@ FORWARD = {
         (lambda c: c.hang_up(CALL, STAMP), "", {"action": "hangup"}, True),
         (lambda c: c.mute(CALL, True, STAMP), "", {"action": "mute"}, True),
         (lambda c: c.mute(CALL, False, STAMP), "", {"action": "unmute"}, True),
-        (lambda c: c.transfer(CALL, "+33123456789", STAMP), "", FORWARD, False),
+        (lambda c: c.transfer(CALL, "+33199000010", STAMP), "", FORWARD, False),
         (lambda c: c.dtmf(CALL, "12#", STAMP), "/dtmf", {"digits": "12#"}, False),
     ],
 )
