@@ -256,7 +256,8 @@ async def a_carrier_that_is_down_fails_the_attempt(town: Town, cloud: Cloud) -> 
     cloud.next[to] = deque([Answer(502)] * 9)
     id = await town.order(cloud, to, attempts=1)
     record = await town.ended(id, within=15)
-    assert (record["status"], record["ended_by"], record["reason"]) == ("failed", "carrier", "failed")
+    assert (record["status"], record["ended_by"]) == ("failed", "carrier")
+    assert "502" in record["reason"]
     asked = [number for number, _ in cloud.placing].count(to)
     assert asked == (3 if cloud.carrier in TWICE else 1)
 
