@@ -24,6 +24,7 @@ from parlance.codecs.errors import MissingCodec
 from parlance.codecs.format import Format
 from parlance.engine.agent import Agent
 from parlance.engine.errors import LineError
+from parlance.engine.trace import CallerSaid, ChildFailed, Record
 from parlance.house import House
 from parlance.http import audiosocket, voice
 from parlance.http.app import Office as Desk
@@ -51,10 +52,13 @@ class Front:
         self._keys = Keys(Entry(key.name, key.hash, key.scopes) for key in settings.api.keys)
         self._auth = Auth(self._keys, office.directory, rate=settings.api.rate, burst=settings.api.burst)
         self.tally = Tally()
+        self._deaf = False
+        """The last that was heard of any ear is that it failed."""
         view = View(agents=offered(house), ready=house.refusal, statistics=lambda: {**statistics(), **self._figures()})
         app = create(view, office=Desk(office.desk, self._auth))
         if settings.carriers.ringcentral is not None:
             app.register_blueprint(voice.pages(self._voice, self._speak, self._guard))
+            house.sinks.append(self._listen_in)
         hooks = [parts.hooks for parts in office.carriers.values() if parts.hooks is not None]
         self.gateway = Gateway(
             Webhooks(
@@ -162,11 +166,18 @@ class Front:
         ended = board.completed + board.failed
         return {
             "status": self._house.refusal() or "ok",
-            "stt_health": "ok" if self._house.ready else "failing",
+            "stt_health": "failing" if self._deaf else "ok",
             "active_calls": exchange.calls,
             "total_calls": exchange.admitted,
             "success_rate": board.completed / ended if ended else None,
         }
+
+    def _listen_in(self, record: Record) -> None:
+        match record.event:
+            case ChildFailed(child="listener"):
+                self._deaf = True
+            case CallerSaid():
+                self._deaf = False
 
     async def _guard(self, scope: str) -> None:
         await self._auth.admit(scope)

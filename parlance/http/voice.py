@@ -28,7 +28,7 @@ class VoiceHealth(TypedDict):
     status: str
     """`ok`, or in one word why no call can be taken: `starting`, `draining`, `full`, `saturated`."""
     stt_health: str
-    """Of the ears (speech to text): `ok`, or `failing`."""
+    """Of the ears (speech to text): `ok`, or `failing` from an ear's failure to the next words that one hears."""
     active_calls: int
     total_calls: int
     success_rate: float | None
