@@ -192,10 +192,10 @@ def _secret(loc: tuple[int | str, ...]) -> bool:
         return True  # Where a key's hash belongs, people put the key.
     table = _model_at(path)
     if table is not None:
-        return any("SecretStr" in str(field.annotation) for field in table.model_fields.values())
+        return any("Secret" in str(field.annotation) for field in table.model_fields.values())
     above = _model_at(path[:-1])
     field = _fields(above).get(path[-1]) if above is not None else None
-    return field is not None and "SecretStr" in str(field.annotation)
+    return field is not None and "Secret" in str(field.annotation)
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:

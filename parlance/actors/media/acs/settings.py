@@ -11,9 +11,10 @@ from ipaddress import ip_address, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 RATES = (16000, 24000)
 _SHORTEST = 16
@@ -25,17 +26,17 @@ class Settings(Strict):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    connection_string: SecretStr
+    connection_string: Secret
     """`endpoint=https://...;accesskey=...`, from the resource's page "Keys"."""
     audience: Annotated[str, Field(min_length=1)]
     """The resource's id, as it stands in the `aud` of Azure's tokens."""
-    incoming_secret: SecretStr
+    incoming_secret: Secret
     """The `secret` in the query of the Event Grid subscription's URL: 16 characters at least."""
     source: str = ""
     """The resource's own number (E.164): shown to people who are called or get a call transferred."""
     rate: int = 16000
     """Samples a second of the audio that is asked for: 16000 or 24000."""
-    media_token: SecretStr = SecretStr("")
+    media_token: Secret = Secret("")
     """Lets in media sockets whose URL was set up once; without it only those that an answered call was given."""
     sources: tuple[str, ...] = ()
     """Networks that media sockets may come from (`52.112.0.0/14`); any, if there are none."""
@@ -51,13 +52,13 @@ class Settings(Strict):
 
     @field_validator("connection_string")
     @classmethod
-    def _connects(cls, value: SecretStr) -> SecretStr:
+    def _connects(cls, value: Secret) -> Secret:
         connection(value.get_secret_value())
         return value
 
     @field_validator("incoming_secret")
     @classmethod
-    def _long(cls, value: SecretStr) -> SecretStr:
+    def _long(cls, value: Secret) -> Secret:
         if len(value.get_secret_value()) < _SHORTEST:
             raise ValueError(f"must have {_SHORTEST} characters at least")
         return value

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -16,7 +17,7 @@ class Settings(Strict):
     """Nothing is required: without `media_token` a media socket needs one call's ticket, without `ari_url` there is no
     control."""
 
-    media_token: SecretStr = SecretStr("")
+    media_token: Secret = Secret("")
     """Lets every media WebSocket of this Asterisk in: the `password` of its connection."""
     networks: tuple[str, ...] = ()
     """From where media WebSockets are taken; from anywhere if empty."""
@@ -35,7 +36,7 @@ class Settings(Strict):
     ari_url: str = ""
     """The Asterisk REST Interface, as in `http://127.0.0.1:8088/ari`. Empty: no control."""
     ari_user: str = "parlance"
-    ari_password: SecretStr = SecretStr("")
+    ari_password: Secret = Secret("")
     endpoint: str = "PJSIP/{number}@trunk"
     """What is dialed. `{number}`: E.164 with its plus; `{digits}`: without."""
     context: str = "parlance"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Literal
 
-from pydantic import SecretStr, field_validator
+from pydantic import field_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 
 class Settings(Strict):
     """Nothing is required: without `media_token` a media socket needs one call's ticket."""
 
-    media_token: SecretStr = SecretStr("")
+    media_token: Secret = Secret("")
     """Lets every media socket of this FreeSWITCH in."""
     networks: tuple[str, ...] = ()
     """From where media sockets are taken; from anywhere if empty."""

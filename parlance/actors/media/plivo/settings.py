@@ -8,23 +8,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 Number = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{6,14})?$")]
-NONE = SecretStr("")
+NONE = Secret("")
 
 
 class Settings(Strict):
     """The table `[carriers.plivo]`."""
 
     auth_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{0,64}$")] = ""
-    auth_token: SecretStr = NONE
+    auth_token: Secret = NONE
     """Signs Plivo's webhooks, and with `auth_id` authenticates our requests."""
-    main_token: SecretStr = NONE
+    main_token: Secret = NONE
     """Of a subaccount: the main account's auth token, with which Plivo signs as well."""
-    media_token: SecretStr = NONE
+    media_token: Secret = NONE
     """Lets in every stream that has it as `token` in its address or extra headers: for XML that is not ours."""
     media_signature: Literal["off", "present", "required"] = "off"
     """Whether the signature of a media socket's handshake is checked: never, if there is one, or always."""

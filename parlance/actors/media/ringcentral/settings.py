@@ -5,17 +5,18 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 
 class Settings(Strict):
     """`[carriers.ringcentral]`. Without `client_id`, `client_secret` and `jwt` no requests are made to RingCentral."""
 
-    validation_token: SecretStr = Field(min_length=1)
+    validation_token: Secret = Field(min_length=1)
     """What every webhook must carry as `Validation-Token` or `Verification-Token`: RingCentral's and the gateway's."""
-    media_token: SecretStr = SecretStr("")
+    media_token: Secret = Secret("")
     """Lets in a gateway's media sockets that have no ticket of one call; empty: only tickets do."""
     sources: tuple[str, ...] = ()
     """Networks that media sockets may come from; empty: any."""
@@ -29,8 +30,8 @@ class Settings(Strict):
     of one extension names, and nobody for one of the account."""
 
     client_id: str = ""
-    client_secret: SecretStr = SecretStr("")
-    jwt: SecretStr = SecretStr("")
+    client_secret: Secret = Secret("")
+    jwt: Secret = Secret("")
     """The JWT credential from RingCentral's developer console. It is not signed here."""
     server: str = Field(default="https://platform.ringcentral.com", pattern=r"^https?://[^/?#\s]+$")
     version: str = Field(default="v1.0", pattern=r"^[^/?#\s]+$")

@@ -12,9 +12,10 @@ from ipaddress import ip_network
 from string import Formatter
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 NUMBER = r"^(\+[1-9]\d{5,14})?$"
 """E.164 with its plus, or nothing."""
@@ -72,18 +73,18 @@ class Places(Strict):
 class Keys(Strict):
     """The key of each section of the dashboard's webhook page. An empty one falls back to `webhook_key`."""
 
-    calls: SecretStr = SecretStr("")
+    calls: Secret = Secret("")
     """"Call events": call, aftercall and sms events."""
-    contact_call: SecretStr = SecretStr("")
-    contact_search: SecretStr = SecretStr("")
-    routing: SecretStr = SecretStr("")
+    contact_call: Secret = Secret("")
+    contact_search: Secret = Secret("")
+    routing: Secret = Secret("")
     """"Smart routing and IVR code"."""
 
 
 class Settings(Strict):
     """The table `[carriers.ringover]`. Numbers are E.164 with their plus, times are seconds."""
 
-    api_key: SecretStr = SecretStr("")
+    api_key: Secret = Secret("")
     """Empty: nothing is asked of Ringover."""
     region: Literal["auto", "eu", "us"] = "auto"
     """`auto`: `us` for a key that begins with `US_` (as dinistavares/go-ringover-api does), else `eu`."""
@@ -98,11 +99,11 @@ class Settings(Strict):
     """The Ringover user whose number text messages are sent from, if it is not the key's own."""
 
     signature: Literal["v1", "v3", "hmac"] = "v1"
-    webhook_key: SecretStr = SecretStr("")
+    webhook_key: Secret = Secret("")
     keys: Keys = Keys()
     window: float = Field(default=300.0, ge=1, le=86400)
     """How far a signed time may be from ours."""
-    ivr_secret: SecretStr = SecretStr("")
+    ivr_secret: Secret = Secret("")
     """The last part of the IVR webhook's path, which Ringover does not sign. Empty: that webhook is refused."""
     webhooks: Places = Places()
 
@@ -115,7 +116,7 @@ class Settings(Strict):
     route_ring: int = Field(default=25, ge=1, le=300)
     """For how long that number rings."""
 
-    media_token: SecretStr = SecretStr("")
+    media_token: Secret = Secret("")
     media_sources: tuple[str, ...] = ()
     """Networks media sockets may come from ("203.0.113.0/24"); none: any."""
     media_rate: Literal[8000, 16000] = 8000
@@ -131,7 +132,7 @@ class Settings(Strict):
 
     @field_validator("ivr_secret")
     @classmethod
-    def _hard(cls, secret: SecretStr) -> SecretStr:
+    def _hard(cls, secret: Secret) -> Secret:
         if secret.get_secret_value() and not _SECRET.fullmatch(secret.get_secret_value()):
             raise ValueError("ivr_secret must be 16 to 128 of A-Za-z0-9_.~-")
         return secret
@@ -183,5 +184,5 @@ class Settings(Strict):
 
     def key(self, section: str) -> str:
         """The webhook key of a section (a field of `Keys`); empty if there is none."""
-        own: SecretStr = getattr(self.keys, section)
+        own: Secret = getattr(self.keys, section)
         return own.get_secret_value() or self.webhook_key.get_secret_value()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from parlance.codecs.format import Format
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 MEDIA = "/api/v1/media/telnyx"
 WEBHOOK = "/api/v1/webhooks/telnyx"
@@ -39,13 +40,13 @@ Rate = Annotated[Literal[8000, 16000], BeforeValidator(_whole)]
 class Settings(Strict):
     """The table `[carriers.telnyx]`."""
 
-    api_key: Annotated[SecretStr, Field(min_length=1)]
+    api_key: Annotated[Secret, Field(min_length=1)]
     """Of the portal's API keys; it authenticates our requests."""
     public_key: Annotated[str, Field(min_length=1)]
     """The account's public key, base64, which webhooks are verified with."""
     connection_id: str = ""
     """The Call Control application's id. Without it calls are taken and none are placed."""
-    media_token: SecretStr = SecretStr("")
+    media_token: Secret = Secret("")
     """Lets in media sockets of streams that were not started by us; empty lets none of those in."""
     codec: Codec = "PCMU"
     """What we ask the stream for, and how our audio is sent."""

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 Word = Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]
 Number = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{6,14})?$")]
-NONE = SecretStr("")
+NONE = Secret("")
 
 
 class Settings(Strict):
     """The table `[carriers.twilio]`."""
 
     account_sid: Annotated[str, Field(pattern=r"^(AC[0-9a-zA-Z]{1,64})?$")] = ""
-    auth_token: SecretStr = NONE
+    auth_token: Secret = NONE
     """Signs Twilio's webhooks; without an API key also our requests."""
     api_key: Annotated[str, Field(pattern=r"^(SK[0-9a-zA-Z]{1,64})?$")] = ""
-    api_secret: SecretStr = NONE
-    shared_keys: dict[str, SecretStr] = Field(default_factory=dict)
+    api_secret: Secret = NONE
+    shared_keys: dict[str, Secret] = Field(default_factory=dict)
     """Id -> secret, of webhooks signed with HMAC-SHA256."""
-    media_token: SecretStr = NONE
+    media_token: Secret = NONE
     """Lets in every stream that has it as parameter `token` or `ticket`: for TwiML that is not ours."""
     media_signature: Literal["off", "present", "required"] = "off"
     """Whether the signature of a media socket's handshake is checked: never, if there is one, or always."""

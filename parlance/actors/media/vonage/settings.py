@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from parlance.engine.agent import Strict
+from parlance.engine.secret import Secret
 
 MEDIA = "/api/v1/media/vonage"
 ANSWER = "/api/v1/webhooks/vonage/answer"
@@ -33,13 +34,13 @@ class Settings(Strict):
 
     application_id: Annotated[str, Field(min_length=1)]
     """The Voice application's id."""
-    private_key: Annotated[SecretStr, Field(min_length=1)]
+    private_key: Annotated[Secret, Field(min_length=1)]
     """The application's private key, PEM: the text itself. Line ends may be written as `\\n`."""
-    signature_secret: Annotated[SecretStr, Field(min_length=32)]
+    signature_secret: Annotated[Secret, Field(min_length=32)]
     """The account's signature secret. RFC 7518 section 3.2 asks for no less than 32 bytes."""
     api_key: str = ""
     """The account's API key; if set, webhooks signed for another one are refused."""
-    media_token: SecretStr = SecretStr("")
+    media_token: Secret = Secret("")
     """Lets in media sockets of call control objects that are not ours; empty lets none of those in."""
     rate: Rate = 16000
     """Samples a second of the media socket."""
@@ -52,12 +53,12 @@ class Settings(Strict):
 
     @field_validator("private_key")
     @classmethod
-    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+    def _is_a_key(cls, value: Secret) -> Secret:
         signer(value)
         return value
 
 
-def signer(private_key: SecretStr) -> RSAPrivateKey:
+def signer(private_key: Secret) -> RSAPrivateKey:
     """The key to sign with. Raises ValueError without a word of the key."""
     pem = private_key.get_secret_value().replace("\\n", "\n").strip()
     try:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from parlance.actors.media.number import e164
 from parlance.actors.media.ringover.hooks import Hooks
 from parlance.actors.media.ringover.settings import Keys, Settings
 from parlance.actors.media.webhook import Addresses, Denied, News, Offer, Refusal, Request, Welcome, What
 from parlance.actors.media.webhook import Hooks as Port
+from parlance.engine.secret import Secret
 
 NOW = 1_700_000_000.0
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -607,4 +607,4 @@ def test_a_call_offered_twice_is_the_same_offer() -> None:
 
 
 def test_secrets_are_shown_nowhere() -> None:
-    assert KEY not in repr(Settings(webhook_key=SecretStr(KEY), keys=Keys(routing=SecretStr(KEY))))
+    assert KEY not in repr(Settings(webhook_key=Secret(KEY), keys=Keys(routing=Secret(KEY))))

@@ -7,12 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from parlance.actors.media.ringover.access import Access
 from parlance.actors.media.ringover.hooks import Hooks
 from parlance.actors.media.ringover.settings import Keys, Paths, Settings
 from parlance.actors.media.webhook import Addresses
+from parlance.engine.secret import Secret
 
 PAGE = (Path(__file__).parents[4] / "docs" / "carriers" / "ringover.md").read_text("utf-8")
 TABLE = re.search(r"^\| key \| default .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
@@ -28,7 +28,7 @@ DEFAULTS = {
 
 def shown(value: object) -> str:
     match value:
-        case SecretStr() | "" | None | {}:
+        case Secret() | "" | None | {}:
             return "none"
         case ():
             return "any"

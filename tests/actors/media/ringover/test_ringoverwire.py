@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from parlance.actors.media.access import Access as Door
 from parlance.actors.media.port import Signal, Started, Visit, Wire
@@ -19,6 +19,7 @@ from parlance.actors.media.ringover.wire import Ringover
 from parlance.actors.media.webhook import Denied
 from parlance.codecs.format import Format
 from parlance.engine.errors import LineError
+from parlance.engine.secret import Secret
 
 ONE = bytes(range(256)) + bytes(64)
 TWO = ONE[::-1]
@@ -250,7 +251,7 @@ def test_what_the_dialect_lacks() -> None:
 
 # ------------------------------------------------------------------------------------------------ the door
 
-TOKEN = Settings(media_token=SecretStr("a-fixed-token"), media_sources=("203.0.113.0/24", "2001:db8::/32"))
+TOKEN = Settings(media_token=Secret("a-fixed-token"), media_sources=("203.0.113.0/24", "2001:db8::/32"))
 
 
 @pytest.mark.parametrize(
