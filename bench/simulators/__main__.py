@@ -1,8 +1,8 @@
 """Provider simulators for load tests, on loopback: `python -m bench.simulators [--stt-delay 0.05 ...]`.
 
-Prints one line of JSON when they can be asked ({"ready": true, "stt": "ws://...", "chat": "http://...", "tts":
-"http://..."}), runs until SIGTERM, SIGINT or the end of the pipe that is its standard input, and prints what it was
-asked: {"requests": {...}}.
+Prints one line of JSON when they can be asked ({"ready": true, "deepgram": "http://...", "openai": "http://...", ...};
+WebSockets are at the same ports), runs until SIGTERM, SIGINT or the end of the pipe that is its standard input, and
+prints what it was asked: {"requests": {...}}.
 """
 
 from __future__ import annotations
@@ -19,27 +19,13 @@ from pathlib import Path
 
 import trio
 
-from bench.simulators import chat, listen, speak
 from bench.simulators.conduct import Conduct
-from bench.simulators.door import Door
+from bench.simulators.town import PROVIDERS, doors
 from parlance.engine.errors import plain
 
 AGENT = Path(__file__).parents[1] / "agents" / "simulated.yaml"
-PORTS = {"stt": 18761, "chat": 18762, "tts": 18763}
+PORTS = {"deepgram": 18761, "openai": 18762}
 """Those in the agent's file."""
-
-
-def doors(conduct: Conduct) -> dict[str, Door]:
-    """The three services, by the names of their ports."""
-    return {
-        "stt": Door(conduct, {}, {"/v1/listen": (listen.check, listen.line)}),
-        "chat": Door(conduct, {"/v1/chat/completions": chat.completions}, {}),
-        "tts": Door(
-            conduct,
-            {"/v1/speak": speak.speak, "/v1/audio/speech": speak.speech},
-            {"/v1/speak": (speak.check, speak.line)},
-        ),
-    }
 
 
 def agent(ports: dict[str, int]) -> str:
@@ -57,8 +43,7 @@ async def run(conduct: Conduct, wanted: dict[str, int], agent_file: Path | None)
             await trio.Path(agent_file).write_text(agent(ports), "utf-8")
         nursery.start_soon(_signals, nursery.cancel_scope)
         nursery.start_soon(_input, nursery.cancel_scope)
-        schemes = {"stt": "ws", "chat": "http", "tts": "http"}
-        told = {name: f"{schemes[name]}://127.0.0.1:{port}" for name, port in ports.items()}
+        told = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         print(json.dumps({"ready": True, **told}), flush=True)
     print(json.dumps({"requests": dict(conduct.requests)}), flush=True)
 
@@ -118,7 +103,7 @@ def options() -> argparse.ArgumentParser:
     ):
         default = getattr(usual, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=f"{what} ({default:g})")
-    for name in PORTS:
+    for name in PROVIDERS:
         parser.add_argument(f"--{name}-port", type=_port, default=0, metavar="PORT", help="0: any that is free")
     parser.add_argument("--agent", type=Path, metavar="FILE", help="write an agent that uses these simulators")
     return parser
@@ -128,7 +113,7 @@ def main() -> None:
     parser = options()
     chosen = vars(parser.parse_args())
     agent_file = chosen.pop("agent")
-    wanted = {name: chosen.pop(f"{name}_port") for name in PORTS}
+    wanted = {name: chosen.pop(f"{name}_port") for name in PROVIDERS}
     conduct = Conduct(**chosen)
     if conduct.errors + conduct.stalls + conduct.cuts > 1:
         parser.error("the chances of errors, stalls and cuts are more than 1 together")

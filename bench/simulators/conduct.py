@@ -9,18 +9,40 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
+from typing import Any
 
 STALL = 30.0
 """Seconds for which a stalled answer sends nothing."""
 
 
 class Fate(Enum):
-    """What becomes of a request: `ERROR` before its answer, the others in the middle of it."""
+    """What becomes of a request. The first four may be drawn by chance; the others happen only where they are asked
+    for, in `Conduct.fates`.
+    """
 
     NONE = "none"
     ERROR = "error"
+    """Refused before its answer: an HTTP status, or the protocol's own error message."""
     STALL = "stall"
+    """The answer stops in the middle, and the connection stays."""
     CUT = "cut"
+    """The connection is dropped in the middle of the answer."""
+    SILENT = "silent"
+    """It is taken, and nothing of an answer ever comes."""
+    HALF = "half"
+    """A message of the answer is half a JSON; where the answer is bare audio, it ends before the last piece."""
+    TYPES = "types"
+    """A message of the answer has values of the wrong types; where it is bare audio, it is JSON instead."""
+    HUGE = "huge"
+    """A message of the answer has `HUGE` bytes; a bare answer is that long."""
+    EMPTY = "empty"
+    """An answer with nothing in it: an empty transcript, no words, no audio."""
+    RATE = "rate"
+    """Audio of another rate, or in another container, than was asked for."""
+
+
+HUGE = 10 << 20
+"""Bytes of a message that no provider has reason to send."""
 
 
 class Cut(Exception):
@@ -47,6 +69,12 @@ class Conduct:
     """The only key that is accepted; empty: any."""
     statuses: tuple[int, ...] = (500, 429)
     """What errors over HTTP are."""
+    retry_after: str = ""
+    """The `Retry-After` of a refusal with status 429 or 503; empty: none."""
+    text: str = ""
+    """What the ears hear and the minds say; empty: each simulator's own words."""
+    tools: deque[tuple[str, dict[str, Any]]] = field(default_factory=deque)
+    """Calls of tools (name and arguments) that the minds make in their next replies, one a reply."""
     fates: deque[Fate] = field(default_factory=deque)
     """What becomes of the next requests, before anything is drawn."""
     requests: Counter[str] = field(default_factory=Counter)

@@ -1,25 +1,29 @@
 """A server for simulated providers: HTTP/1.1 requests with streamed answers, and WebSockets, on one port.
 
-`h11` and `trio-websocket` speak the protocols. A connection without `Authorization` is refused here.
+`h11` and `trio-websocket` speak the protocols. A request without its provider's key, in the header where that provider
+wants it, is refused here.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import h11
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from bench.simulators.conduct import Conduct, Cut, Fate
+from bench.simulators.conduct import STALL, Conduct, Cut, Fate
 
-MOST = 1 << 20
-"""Bytes of a request's body."""
+MOST = 4 << 20
+"""Bytes of a request's body: a minute of speech as 16-bit PCM has two millions."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,11 @@ class Answer:
         self._stream, self._protocol = stream, protocol
         self._head: list[h11.Response] = []
 
-    async def whole(self, status: int, body: Mapping[str, Any]) -> None:
+    async def whole(self, status: int, body: Mapping[str, Any], **headers: str) -> None:
+        """An answer of JSON. `headers`: more of them, with underscores for hyphens."""
         data = json.dumps(body).encode()
         head = [("content-type", "application/json"), ("content-length", str(len(data)))]
+        head += [(name.replace("_", "-"), value) for name, value in headers.items()]
         await self._send(h11.Response(status_code=status, headers=head), h11.Data(data=data), h11.EndOfMessage())
 
     def begin(self, kind: str) -> None:
@@ -67,6 +73,13 @@ class Answer:
     async def end(self) -> None:
         await self._send(h11.EndOfMessage())
 
+    async def bare(self, status: int, reason: str) -> None:
+        """An answer that tells everything in its status line."""
+        await self._send(
+            h11.Response(status_code=status, headers=[("content-length", "0")], reason=reason.encode()),
+            h11.EndOfMessage(),
+        )
+
     async def _send(self, *events: h11.Response | h11.Data | h11.EndOfMessage) -> None:
         await self._stream.send_all(b"".join(filter(None, map(self._protocol.send, events))))
 
@@ -80,12 +93,24 @@ Check = Callable[[Asked], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """What one simulated service answers: its paths (`*` in one is any text)."""
+
+    pages: Mapping[str, Page] = field(default_factory=dict)
+    lines: Mapping[str, tuple[Check, Line]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
-    """What is behind which path."""
+    """What is behind which path; `*` in one is any text. The key is in one of the headers `keys`, after the scheme
+    that belongs to it (None: after any). `shape` is the body of a refusal with a status and a message.
+    """
 
     conduct: Conduct
     pages: Mapping[str, Page]
     lines: Mapping[str, tuple[Check, Line]]
+    keys: Mapping[str, str | None] = field(default_factory=lambda: {"authorization": None})
+    shape: Callable[[int, str], Mapping[str, Any]] = lambda status, message: {"error": {"message": message}}
 
     async def serve(self, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve on 127.0.0.1 until cancelled; the task status is the port."""
@@ -131,25 +156,33 @@ class Door:
 
     async def _page(self, asked: Asked, answer: Answer) -> None:
         try:
-            self._admit(asked, self.pages)
+            page = self._admit(asked, self.pages)
             fate = self.conduct.fate(asked.path)
             if fate is Fate.ERROR:
                 raise Refusal(self.conduct.status(), "the simulator fails, as it was told to")
-            await self.pages[asked.path](asked, answer, fate, self.conduct)
+            if fate is Fate.SILENT:
+                await trio.sleep(STALL)
+            await page(asked, answer, fate, self.conduct)
         except Refusal as refusal:
-            await answer.whole(refusal.status, {"error": {"message": str(refusal)}})
+            body = self.shape(refusal.status, str(refusal))
+            await answer.whole(refusal.status, body, **self._later(refusal.status))
+
+    def _later(self, status: int) -> dict[str, str]:
+        wanted = self.conduct.retry_after and status in (429, 503)
+        return {"retry_after": self.conduct.retry_after} if wanted else {}
 
     async def _socket(self, stream: _Replayed, asked: Asked) -> None:
         async with trio.open_nursery() as nursery:
             request = await wrap_server_stream(nursery, stream)
             try:
-                self._admit(asked, self.lines)
-                check, line = self.lines[asked.path]
+                check, line = self._admit(asked, self.lines)
                 check(asked)
                 if self.conduct.fate(asked.path) is Fate.ERROR:
                     raise Refusal(self.conduct.status(), "the simulator fails, as it was told to")
             except Refusal as refusal:
-                await request.reject(refusal.status, body=json.dumps({"err_msg": str(refusal)}).encode())
+                headers = [(b"retry-after", value.encode()) for value in self._later(refusal.status).values()]
+                told = json.dumps(self.shape(refusal.status, str(refusal))).encode()
+                await request.reject(refusal.status, extra_headers=headers, body=told)
             else:
                 connection = await request.accept()
                 await line(asked, connection, self.conduct)
@@ -157,12 +190,23 @@ class Door:
                     await connection.aclose()
             nursery.cancel_scope.cancel()
 
-    def _admit(self, asked: Asked, known: Mapping[str, object]) -> None:
-        told = asked.headers.get(b"authorization", b"").decode("latin-1")
-        if not told or self.conduct.key not in told:
-            raise Refusal(401, f"wrong or missing key {told.rpartition(' ')[2]}")
-        if asked.path not in known:
-            raise Refusal(404, f"there is no {asked.path} here")
+    def _admit(self, asked: Asked, known: Mapping[str, T]) -> T:
+        """What is behind the path. Raises `Refusal`."""
+        header, told = next(
+            (
+                (name, asked.headers[name.encode()].decode("latin-1"))
+                for name in self.keys
+                if name.encode() in asked.headers
+            ),
+            ("", ""),
+        )
+        scheme, _, key = told.rpartition(" ")
+        if not key or self.keys[header] not in (None, scheme) or self.conduct.key not in key:
+            raise Refusal(401, f"wrong or missing key {key}")
+        for path, behind in known.items():
+            if fnmatchcase(asked.path, path):
+                return behind
+        raise Refusal(404, f"there is no {asked.path} here")
 
 
 class _Replayed(trio.abc.Stream):

@@ -1,7 +1,7 @@
 """A simulated streaming speech-to-text service: Deepgram's v1/listen, with a fixed transcript for every utterance.
 
-An utterance is the audio between two finals. Interim words come while its audio does; the final ones after `Finalize`,
-`CloseStream`, or as much silence as `endpointing` asks for.
+Messages as in deepgram-sdk 7.17 (`listen/v1`). An utterance is the audio between two finals. Interim words come while
+its audio does; the final ones after `Finalize`, `CloseStream`, or as much silence as `endpointing` asks for.
 """
 
 from __future__ import annotations
@@ -9,144 +9,168 @@ from __future__ import annotations
 import json
 import math
 from typing import Any
+from uuid import uuid4
 
-import trio
 from trio_websocket import WebSocketConnection
 
-from bench.simulators.conduct import STALL, Conduct, Cut, Fate
-from bench.simulators.door import Asked, Refusal
+from bench.simulators.conduct import Conduct
+from bench.simulators.door import Asked, Behind, Refusal
+from bench.simulators.ear import TEXT, WIDTH, WORD, Ear, loud, spread
 
-TEXT = "I would like to book an appointment, please."
-WORD = 0.25
-"""Seconds of audio for an interim word; the first interim has two."""
+__all__ = ["BEHIND", "PATIENCE", "TEXT", "check", "line"]
+
 PATIENCE = 10.0
-"""Seconds without a message, after which the service hangs up (NET-0001)."""
+"""Seconds without a message, after which the service hangs up (https://developers.deepgram.com/docs/audio-keep-alive)."""
 
-_WIDTH = {"mulaw": 1, "alaw": 1, "linear16": 2}
-_LOUD = bytes((~code & 0x70) >= 0x30 for code in range(256))
-"""Of a µ-law code, whether it is louder than -31 dBFS: the segments of G.711 from the fourth on."""
+_SWITCHES = ("interim_results", "punctuate", "smart_format", "numerals", "vad_events")
 
 
 def check(asked: Asked) -> None:
-    if asked.first("encoding") not in _WIDTH or not asked.first("sample_rate").isdecimal():
+    if asked.first("encoding") not in WIDTH or not asked.first("sample_rate").isdecimal():
         raise Refusal(400, "encoding must be mulaw, alaw or linear16, and sample_rate a number")
+    if not int(asked.first("sample_rate")):
+        raise Refusal(400, "sample_rate must be more than zero")
+    if asked.first("channels", "1") != "1":
+        raise Refusal(400, "this simulator hears one channel only")
+    if not (asked.first("endpointing", "false") in ("true", "false") or asked.first("endpointing").isdecimal()):
+        raise Refusal(400, "endpointing must be milliseconds, or false")
+    for name in _SWITCHES:
+        if asked.first(name, "false") not in ("true", "false"):
+            raise Refusal(400, f"{name} must be true or false")
+    wait = asked.first("utterance_end_ms", "1000")
+    if not wait.isdecimal() or int(wait) < 1000 or ("utterance_end_ms" in asked.query and not _interims(asked)):
+        raise Refusal(400, "utterance_end_ms must be at least 1000, and needs interim_results")
+
+
+def _interims(asked: Asked) -> bool:
+    return asked.first("interim_results") == "true"
 
 
 async def line(asked: Asked, connection: WebSocketConnection, conduct: Conduct) -> None:
-    session = _Session(asked, connection, conduct)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(session.send)
-        await session.receive()
+    await _Session(asked, connection, conduct).run()
 
 
-class _Session:
+class _Session(Ear):
     def __init__(self, asked: Asked, connection: WebSocketConnection, conduct: Conduct) -> None:
-        self._connection, self._conduct = connection, conduct
-        self._second = int(asked.first("sample_rate")) * _WIDTH[asked.first("encoding")]
-        self._interims = asked.first("interim_results") == "true"
+        super().__init__(connection, conduct, asked.first("encoding"), int(asked.first("sample_rate")))
+        self.patience = PATIENCE
+        self._interims, self._model = _interims(asked), asked.first("model", "general")
         wait = asked.first("endpointing", "false")
-        measured = wait.isdecimal() and asked.first("encoding") == "mulaw"
-        self._endpointing = int(wait) / 1000 if measured else math.inf
-        self._words = TEXT.split()
-        self._out, self._due = trio.open_memory_channel[tuple[float, str | Fate]](math.inf)
-        self._position = self._start = 0.0
+        self._endpointing = int(wait) / 1000 if wait.isdecimal() and int(wait) else math.inf
+        self._events = asked.first("vad_events") == "true"
+        self._request = str(uuid4())
+        self._start = 0.0
         self._told = 0
-        self._fate: Fate | None = None
         self._quiet: float | None = None
         """Seconds of silence since somebody spoke; None before."""
-        self._last = 0.0
 
-    async def receive(self) -> None:
-        """The client's messages, until it closes the stream or says nothing for too long."""
-        with self._out:
-            while True:
-                with trio.move_on_after(PATIENCE) as patience:
-                    message = await self._connection.get_message()
-                if patience.cancelled_caught:
-                    self._plan(0, Fate.ERROR)
-                    return
-                if isinstance(message, bytes):
-                    self._audio(message)
-                elif not self._command(message):
-                    return
-
-    async def send(self) -> None:
-        """What is planned, at its time and in its order."""
-        async for at, message in self._due:
-            await trio.sleep_until(at)
-            if message is Fate.CUT:
-                raise Cut
-            if message is Fate.STALL:
-                await trio.sleep(STALL)
-            elif isinstance(message, Fate):
-                await self._connection.aclose(1011, "NET-0001: no audio was received within the timeout window")
-            else:
-                await self._connection.send_message(message)
-        await self._connection.aclose()
-
-    def _audio(self, audio: bytes) -> None:
-        if self._fate is None:
-            self._fate = self._conduct.fate("utterance")
-        seconds = len(audio) / self._second
-        self._position += seconds
-        words = int((self._position - self._start) / WORD)
+    def audio(self, audio: bytes) -> None:
+        if not self.hearing:
+            self.begin()
+        if self._endpointing < math.inf or self._events:
+            self._level(audio)
+        seconds = len(audio) / self.second
+        self.position += seconds
+        words = int((self.position - self._start) / WORD)
         if self._interims and words > self._told:
             self._told = words
-            self._result(" ".join(self._words[: words + 1]), final=False)
-            if self._fate in (Fate.CUT, Fate.STALL):
-                self._plan(0, self._fate)
-        if self._endpointing < math.inf:
-            if any(audio.translate(_LOUD)):
-                self._quiet = 0.0
-            elif self._quiet is not None:
-                self._quiet += seconds
-                if self._quiet >= self._endpointing:
-                    self._final(speech_final=True)
+            self.interim(self._result(self.words(self.position - self._start), final=False))
+        if self._quiet is not None and self._quiet >= self._endpointing:
+            self._final(speech_final=True)
 
-    def _command(self, message: str) -> bool:
-        """False if the stream is over."""
+    def _level(self, audio: bytes) -> None:
+        if loud(audio, self.encoding):
+            if self._quiet is None and self._events:
+                self.say({"type": "SpeechStarted", "channel": [0], "timestamp": round(self.position, 3)})
+            self._quiet = 0.0
+        elif self._quiet is not None:
+            self._quiet += len(audio) / self.second
+
+    def command(self, message: str) -> None:
         try:
-            kind = json.loads(message)["type"]
+            told = json.loads(message)
+            kind = told["type"]
         except (ValueError, KeyError, TypeError):
-            self._plan(0, _error("DATA", "a text message must be a JSON object with a type"))
-            return False
-        self._conduct.requests[kind] += 1
+            self._refuse("a text message must be a JSON object with a type", message)
+            return
+        self.conduct.requests[kind] += 1
         if kind == "Finalize":
             self._final(from_finalize=True)
         elif kind == "CloseStream":
             self._final()
-            self._plan(
-                0, json.dumps({"type": "Metadata", "request_id": "1", "duration": self._position, "channels": 1})
-            )
-            return False
-        return True
+            self.say(self._sum())
+            self.close()
+        elif kind == "Configure":
+            self._configure(told)
+        elif kind != "KeepAlive":
+            self._refuse(f"unknown variant {kind!r}", message)
+
+    def _configure(self, told: dict[str, Any]) -> None:
+        terms = told.get("keyterms")
+        if terms is not None and not self._model.startswith("nova-3"):
+            code, why = "CONFIGURE_KEYTERMS_NOT_SUPPORTED", "keyterms can be replaced with Nova-3 models only"
+            self.say({"type": "ConfigureFailure", "request_id": self._request, "code": code, "description": why})
+            return
+        now = {} if terms is None else {"keyterms": terms}
+        self.say({"type": "ConfigureSuccess", "request_id": self._request, **now})
+
+    def idle(self) -> None:
+        told = "Deepgram did not receive audio data or a text message within the timeout window"
+        self.say({"type": "Error", "variant": "NET-0001", "description": told})
+        self.close(1011, f"NET-0001: {told}")
+
+    def fail(self) -> None:
+        told = "the simulator fails, as it was told to"
+        self.say({"type": "Error", "variant": "INTERNAL", "description": told, "message": told})
+        self.close(1011, f"NET-0000: {told}")
+
+    def _refuse(self, told: str, message: str) -> None:
+        self.say({"type": "Error", "variant": "SchemaError", "description": told, "message": message[:200]})
+        self.close(1008, f"DATA-0000: {told}"[:120])
 
     def _final(self, **marks: bool) -> None:
         """The final words of the audio since the last ones; nothing if there was none, as the service does it."""
-        if self._position > self._start:
-            if self._fate is Fate.ERROR:
-                self._plan(0, _error("INTERNAL", "the simulator fails, as it was told to"))
-                self._plan(0, Fate.ERROR)
-            self._result(TEXT, final=True, **marks)
-        self._start, self._told, self._fate, self._quiet = self._position, 0, None, None
+        if self.position > self._start:
+            self.final(self._result(self.text, final=True, **marks))
+        self.end()
+        self._start, self._told, self._quiet = self.position, 0, None
 
-    def _result(self, text: str, *, final: bool, speech_final: bool = False, from_finalize: bool = False) -> None:
-        result: dict[str, Any] = {
+    def _result(
+        self, text: str, *, final: bool, speech_final: bool = False, from_finalize: bool = False
+    ) -> dict[str, Any]:
+        words = [
+            {
+                "word": word.strip(".,?!").lower(),
+                "start": start,
+                "end": end,
+                "confidence": 0.99,
+                "punctuated_word": word,
+            }
+            for word, start, end in spread(text, self._start, self.position)
+        ]
+        model = {"name": self._model, "version": "2026-01-01.0", "arch": "simulated"}
+        return {
             "type": "Results",
             "channel_index": [0, 1],
             "start": round(self._start, 3),
-            "duration": round(self._position - self._start, 3),
+            "duration": round(self.position - self._start, 3),
             "is_final": final,
             "speech_final": speech_final,
             "from_finalize": from_finalize,
-            "channel": {"alternatives": [{"transcript": text, "confidence": 0.99, "words": []}]},
+            "channel": {"alternatives": [{"transcript": text, "confidence": 0.99 if text else 0.0, "words": words}]},
+            "metadata": {"request_id": self._request, "model_info": model, "model_uuid": "simulated"},
         }
-        self._plan(self._conduct.stt_delay, json.dumps(result))
 
-    def _plan(self, delay: float, message: str | Fate) -> None:
-        self._last = max(self._last, trio.current_time() + (self._conduct.late(delay) if delay else 0))
-        self._out.send_nowait((self._last, message))
+    def _sum(self) -> dict[str, Any]:
+        return {
+            "type": "Metadata",
+            "transaction_key": "deprecated",
+            "request_id": self._request,
+            "sha256": "0" * 64,
+            "created": "2026-01-01T00:00:00.000Z",
+            "duration": self.position,
+            "channels": 1,
+        }
 
 
-def _error(variant: str, text: str) -> str:
-    return json.dumps({"type": "Error", "variant": variant, "description": text, "message": text})
+BEHIND = Behind(lines={"/v1/listen": (check, line)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from collections import deque
 from functools import cache
 from typing import Any
@@ -15,8 +16,8 @@ from typing import Any
 import trio
 from trio_websocket import WebSocketConnection
 
-from bench.simulators.conduct import STALL, Conduct, Cut, Fate
-from bench.simulators.door import Answer, Asked, Refusal
+from bench.simulators.conduct import HUGE, STALL, Conduct, Cut, Fate
+from bench.simulators.door import Answer, Asked, Behind, Refusal
 from parlance.actors.speaker.rehearsal import sound
 from parlance.codecs.convert import convert
 from parlance.codecs.format import TELEPHONE, Encoding, Format
@@ -29,9 +30,20 @@ SPEED = 5.0
 """Times real time."""
 FLUSHES, WINDOW = 20, 60.0
 """So many `Flush` messages are heeded in so many seconds (https://developers.deepgram.com/docs/tts-ws-flush)."""
+LONGEST = 2000
+"""Characters of a text that Deepgram speaks over HTTP."""
+INPUT = 4096
+"""Characters of a text that OpenAI speaks (openai 3.52, `types/audio/speech_create_params`)."""
 
 _ENCODINGS: dict[str, Encoding] = {"mulaw": "mulaw", "alaw": "alaw", "linear16": "pcm16"}
-_RATES = ("8000", "16000", "24000", "48000")
+_RATES = {
+    "mulaw": ("8000", "16000"),
+    "alaw": ("8000", "16000"),
+    "linear16": ("8000", "16000", "24000", "32000", "48000"),
+}
+"""https://developers.deepgram.com/docs/tts-media-output-settings"""
+_TAGS: dict[Encoding, int] = {"pcm16": 1, "alaw": 6, "mulaw": 7}
+"""WAVE_FORMAT_PCM, _ALAW and _MULAW."""
 
 
 @cache
@@ -48,27 +60,98 @@ def audio(text: str, wanted: Format) -> list[bytes]:
     return [prepared[at : min(at + size, whole)] for at in range(0, whole, size)]
 
 
+def wav(pieces: list[bytes], spoken: Format) -> list[bytes]:
+    """The pieces as a WAV file: the first begins with its header."""
+    size = sum(map(len, pieces))
+    shape = (_TAGS[spoken.encoding], 1, spoken.rate, spoken.second, spoken.width, 8 * spoken.width)
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, *shape, b"data", size)
+    return [header + (pieces[0] if pieces else b""), *pieces[1:]]
+
+
+def spoiled(text: str, wanted: Format, fate: Fate) -> list[bytes]:
+    """`text` spoken, in pieces, as its fate wants bare audio: ended early, or none, or too much, or at another rate."""
+    if fate is Fate.EMPTY:
+        return []
+    if fate is Fate.RATE:
+        other = Format("pcm16", 8000 if wanted.rate == 24000 else 24000)
+        return wav(audio(text, other), other)
+    pieces = audio(text, wanted)
+    if fate is Fate.HALF and pieces:
+        return pieces[:-1] or [pieces[0][: len(pieces[0]) // 2]]
+    return [huge(wanted)] if fate is Fate.HUGE else pieces
+
+
+@cache
+def huge(wanted: Format) -> bytes:
+    """More audio than anybody asked for."""
+    prepared = _sound(wanted)
+    return (prepared * math.ceil(HUGE / len(prepared)))[:HUGE]
+
+
 def check(asked: Asked) -> None:
-    if asked.first("encoding", "linear16") not in _ENCODINGS or asked.first("sample_rate", "24000") not in _RATES:
-        raise Refusal(400, f"encoding must be one of {', '.join(_ENCODINGS)}, sample_rate of {', '.join(_RATES)}")
+    encoding, rate = asked.first("encoding", "linear16"), asked.first("sample_rate", "24000")
+    if encoding not in _ENCODINGS:
+        raise Refusal(400, f"encoding must be one of {', '.join(_ENCODINGS)}")
+    if rate not in _RATES[encoding]:
+        raise Refusal(400, f"sample_rate must be one of {', '.join(_RATES[encoding])} for {encoding}")
+
+
+def check_line(asked: Asked) -> None:
+    check(asked)
+    if asked.first("container", "none") != "none":
+        raise Refusal(400, "there is no container over a WebSocket")
 
 
 def _format(asked: Asked) -> Format:
-    check(asked)
     return Format(_ENCODINGS[asked.first("encoding", "linear16")], int(asked.first("sample_rate", "24000")))
 
 
 async def speak(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
     """Deepgram's v1/speak."""
-    await _answer(audio(_text(asked.body, "text"), _format(asked)), answer, fate, conduct)
+    try:
+        check(asked)
+        text = _text(asked.body, "text")
+        if len(text) > LONGEST:
+            raise Refusal(413, f"the text has more than {LONGEST} characters")
+        if (container := asked.first("container", "wav")) not in ("none", "wav"):
+            raise Refusal(400, "container must be none or wav")
+    except Refusal as refusal:
+        # As in deepgram-sdk 7.17, `types/error_response_legacy_error`.
+        told = {"err_code": "INVALID_REQUEST", "err_msg": str(refusal), "request_id": "1"}
+        await answer.whole(refusal.status, told)
+        return
+    await voice(text, _format(asked), answer, fate, conduct, boxed=container == "wav")
 
 
 async def speech(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
     """OpenAI's audio/speech: 16-bit PCM at 24 kHz."""
-    text = _text(asked.body, "model", "voice", "input")
-    if json.loads(asked.body).get("response_format") != "pcm":
+    try:
+        text = _input(asked.body)
+    except Refusal as refusal:
+        told = {"message": str(refusal), "type": "invalid_request_error", "param": None, "code": None}
+        await answer.whole(refusal.status, {"error": told})
+        return
+    await voice(text, Format("pcm16", 24000), answer, fate, conduct, kind="audio/pcm")
+
+
+def _input(body: bytes) -> str:
+    text = _text(body, "model", "input")
+    told = json.loads(body)
+    chosen = told.get("voice")
+    if not (chosen and isinstance(chosen, str)) and not (
+        isinstance(chosen, dict) and isinstance(chosen.get("id"), str)
+    ):
+        raise Refusal(400, "voice must be a name, or an object with an id")
+    if len(text) > INPUT:
+        raise Refusal(400, f"input has more than {INPUT} characters")
+    if told.get("response_format") != "pcm":
         raise Refusal(400, "this simulator knows the response_format pcm only")
-    await _answer(audio(text, Format("pcm16", 24000)), answer, fate, conduct)
+    if told.get("stream_format", "audio") != "audio":
+        raise Refusal(400, "this simulator knows the stream_format audio only")
+    speed = told.get("speed", 1)
+    if not isinstance(speed, int | float) or not 0.25 <= speed <= 4:
+        raise Refusal(400, "speed must be from 0.25 to 4")
+    return text
 
 
 def _text(body: bytes, *wanted: str) -> str:
@@ -82,12 +165,26 @@ def _text(body: bytes, *wanted: str) -> str:
     return str(fields[-1])
 
 
-async def _answer(pieces: list[bytes], answer: Answer, fate: Fate, conduct: Conduct) -> None:
+async def voice(
+    text: str,
+    wanted: Format,
+    answer: Answer,
+    fate: Fate,
+    conduct: Conduct,
+    *,
+    kind: str = "audio/basic",
+    boxed: bool = False,
+) -> None:
+    """`text` spoken, as the body of an answer of content type `kind`; `boxed`: in a WAV file."""
     start = trio.current_time() + conduct.late(conduct.tts_delay)
-    for number, piece in enumerate(pieces):
+    if fate is Fate.TYPES:
+        await trio.sleep_until(start)
+        await answer.whole(200, {"audio": None, "text": [len(text)]})
+        return
+    pieces = spoiled(text, wanted, fate)
+    answer.begin("audio/wav" if boxed or fate is Fate.RATE else kind)
+    for number, piece in enumerate(wav(pieces, wanted) if boxed and fate is not Fate.RATE else pieces or [b""]):
         await trio.sleep_until(start + number * PIECE / SPEED)
-        if number == 0:
-            answer.begin("audio/basic")
         await answer.piece(piece)
         if fate is Fate.CUT:
             raise Cut
@@ -115,15 +212,18 @@ class _Session:
 
     async def receive(self) -> None:
         """The client's messages, until it closes the stream."""
-        await self._tell(type="Metadata", request_id="1", model_name="simulated")
+        await self._tell(type="Metadata", request_id="1", model_name="simulated", model_version="1", model_uuid="1")
         with self._out:
             while True:
                 message = await self._connection.get_message()
                 try:
                     told = json.loads(message)
                     kind = told["type"]
-                    text = str(told["text"]) if kind == "Speak" else ""
+                    text = told["text"] if kind == "Speak" else ""
+                    known = kind in ("Speak", "Flush", "Clear", "Close") and isinstance(text, str)
                 except (ValueError, KeyError, TypeError):
+                    known = False
+                if not known:
                     await self._connection.aclose(1008, "DATA-0000: not a message of this protocol")
                     return
                 self._conduct.requests[kind] += 1
@@ -164,8 +264,13 @@ class _Session:
             await self._tell(type="Error", description="the simulator fails, as it was told to")
             await self._connection.aclose(1011, "NET-0000")
             return
+        if fate is Fate.SILENT:
+            await trio.sleep(STALL)
+            return
         start = trio.current_time() + self._conduct.late(self._conduct.tts_delay)
-        for number, piece in enumerate(audio(text, self._format)):
+        # Half a message there can be here: the one that says that all is spoken.
+        pieces = audio(text, self._format) if fate is Fate.HALF else spoiled(text, self._format, fate)
+        for number, piece in enumerate(pieces):
             with trio.move_on_at(start + number * PIECE / SPEED):
                 await self._cleared.wait()
                 return
@@ -174,8 +279,20 @@ class _Session:
                 raise Cut
             if fate is Fate.STALL:
                 await trio.sleep(STALL)
-        await self._tell(type="Flushed", sequence_id=self._flushed)
+        await self._done(fate)
+
+    async def _done(self, fate: Fate) -> None:
+        if fate is Fate.HALF:
+            await self._connection.send_message('{"type": "Flushed", "seque')
+        elif fate is Fate.TYPES:
+            await self._tell(type=["Flushed"], sequence_id={})
+        else:
+            await self._tell(type="Flushed", sequence_id=self._flushed)
         self._flushed += 1
 
     async def _tell(self, **message: Any) -> None:
         await self._connection.send_message(json.dumps(message))
+
+
+DEEPGRAM = Behind({"/v1/speak": speak}, {"/v1/speak": (check_line, line)})
+OPENAI = Behind({"/v1/audio/speech": speech})

@@ -29,10 +29,10 @@ from trio_websocket import (
 
 from bench.simulators import speak
 from bench.simulators.__main__ import agent as agent_file
-from bench.simulators.__main__ import doors
 from bench.simulators.__main__ import main as simulators
 from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.listen import TEXT
+from bench.simulators.town import doors
 from parlance import main
 from parlance.actors.thinker import openai
 from parlance.actors.thinker.port import Line, Token
@@ -77,7 +77,7 @@ async def running(nursery: trio.Nursery) -> Running:
 
 
 async def reply(running: Running, **settings: Any) -> str:
-    url = f"{running.http('chat')}/v1"
+    url = f"{running.http('openai')}/v1"
     minds = openai.make({"model": "m", "base_url": url, "first": 2, "idle": 2, **settings}, Agent(name="a"))
     try:
         async with minds().think((Line("caller", "hello"),)) as thoughts:
@@ -113,7 +113,7 @@ async def test_the_mind_meets_its_fate(running: Running, fate: Fate, status: int
 
 async def test_usage_comes_last_and_only_if_it_is_asked_for(running: Running) -> None:
     body: dict[str, Any] = {"model": "m", "messages": [], "stream": True}
-    async with httpx.AsyncClient(base_url=running.http("chat"), headers={"Authorization": "Bearer k"}) as client:
+    async with httpx.AsyncClient(base_url=running.http("openai"), headers={"Authorization": "Bearer k"}) as client:
         plain = (await client.post("/v1/chat/completions", json=body)).text
         counted = (
             await client.post("/v1/chat/completions", json=body | {"stream_options": {"include_usage": True}})
@@ -141,7 +141,7 @@ async def test_a_wrong_request_is_refused(
     running: Running, path: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     async with httpx.AsyncClient() as client:
-        response = await client.post(running.http("chat") + path, headers=headers, content=body)
+        response = await client.post(running.http("openai") + path, headers=headers, content=body)
     assert response.status_code == status
     assert response.json()["error"]["message"]
 
@@ -171,7 +171,7 @@ SPEAK = "/v1/speak?encoding=mulaw&sample_rate=8000"
 
 
 async def test_what_was_said_is_spoken_when_it_is_flushed(running: Running) -> None:
-    async with running.socket("tts", SPEAK) as socket:
+    async with running.socket("deepgram", SPEAK) as socket:
         for _ in range(2):
             await tell(socket, "Speak", text="one two ")
             await tell(socket, "Speak", text="three")
@@ -187,7 +187,7 @@ async def test_what_was_said_is_spoken_when_it_is_flushed(running: Running) -> N
 
 
 async def test_clear_stops_the_audio_and_what_waits(running: Running) -> None:
-    async with running.socket("tts", SPEAK) as socket:
+    async with running.socket("deepgram", SPEAK) as socket:
         for _ in range(2):
             await tell(socket, "Speak", text="word " * 100)
             await tell(socket, "Flush")
@@ -203,7 +203,7 @@ async def test_clear_stops_the_audio_and_what_waits(running: Running) -> None:
 
 
 async def test_too_many_flushes_are_warned_of(running: Running) -> None:
-    async with running.socket("tts", SPEAK) as socket:
+    async with running.socket("deepgram", SPEAK) as socket:
         for _ in range(speak.FLUSHES + 1):
             await tell(socket, "Flush")
         _, told = await until(socket, "Warning")
@@ -214,7 +214,7 @@ async def test_too_many_flushes_are_warned_of(running: Running) -> None:
 
 
 async def test_closing_the_stream_brings_the_last_words_and_the_sum(running: Running) -> None:
-    async with running.socket("stt", LISTEN) as socket:
+    async with running.socket("deepgram", LISTEN) as socket:
         await tell(socket, "KeepAlive")
         await tell(socket, "Finalize")
         await socket.send_message(b"\x80" * 8000)
@@ -235,7 +235,7 @@ async def test_closing_the_stream_brings_the_last_words_and_the_sum(running: Run
 
 
 async def test_finalize_is_answered_with_its_mark_and_its_place_in_the_stream(running: Running) -> None:
-    async with running.socket("stt", LISTEN.replace("&interim_results=true", "")) as socket:
+    async with running.socket("deepgram", LISTEN.replace("&interim_results=true", "")) as socket:
         for start in (0.0, 1.0):
             await socket.send_message(b"\x80" * 8000)
             await tell(socket, "Finalize")
@@ -244,18 +244,18 @@ async def test_finalize_is_answered_with_its_mark_and_its_place_in_the_stream(ru
 
 
 async def test_what_is_no_message_is_an_error(running: Running) -> None:
-    async with running.socket("stt", LISTEN) as socket:
+    async with running.socket("deepgram", LISTEN) as socket:
         await socket.send_message('{"type"')
         assert (await until(socket, "Error"))[1][-1]["description"]
 
 
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
-    [(LISTEN, [], 401), ("/v1/listen?encoding=mp3&sample_rate=8000", KEY, 400), ("/v2/listen", KEY, 404)],
+    [(LISTEN, [], 401), ("/v1/listen?encoding=mp3&sample_rate=8000", KEY, 400), ("/v3/listen", KEY, 404)],
 )
 async def test_a_wrong_handshake_is_refused(running: Running, path: str, headers: Any, status: int) -> None:
     with pytest.RaisesGroup(ConnectionRejected) as rejected:
-        async with running.socket("stt", path, headers):
+        async with running.socket("deepgram", path, headers):
             pass
     assert rejected.value.exceptions[0].status_code == status
 
@@ -307,13 +307,13 @@ def test_the_process_says_where_it_is_and_what_it_was_asked(
     assert running.stdin is not None
     ready = json.loads(running.stdout.readline())
     assert ready["ready"] is True
-    assert httpx.post(f"{ready['chat']}/v1/chat/completions", json={}).status_code == 401
-    headers = {"Authorization": "Bearer k"}
-    assert httpx.post(f"{ready['tts']}/v1/speak", json={"text": "a"}, headers=headers).status_code == 200
+    assert httpx.post(f"{ready['openai']}/v1/chat/completions", json={}).status_code == 401
+    headers = {"Authorization": "Token k"}
+    assert httpx.post(f"{ready['deepgram']}/v1/speak", json={"text": "a"}, headers=headers).status_code == 200
     agent = load.load([file])["simulated"]
-    assert agent.ear.settings["url"] == f"{ready['stt']}/v1/listen"
-    assert agent.mind.settings["base_url"] == f"{ready['chat']}/v1"
-    assert agent.voice.settings["url"] == f"{ready['tts']}/v1/speak"
+    assert agent.ear.settings["url"] == f"{ready['deepgram']}/v1/listen".replace("http", "ws", 1)
+    assert agent.mind.settings["base_url"] == f"{ready['openai']}/v1"
+    assert agent.voice.settings["url"] == f"{ready['deepgram']}/v1/speak"
     if ending == "signal":
         os.kill(running.pid, signal.SIGTERM)
     else:
@@ -333,14 +333,14 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert "in use" in refused(monkeypatch, capsys, "--stt-port", str(taken.getsockname()[1]))
+        assert "in use" in refused(monkeypatch, capsys, "--deepgram-port", str(taken.getsockname()[1]))
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (("--errors", "2"), "--errors: must be a number from 0 to 1"),
-        (("--stt-port", "x"), "--stt-port: must be a number"),
+        (("--deepgram-port", "x"), "--deepgram-port: must be a number"),
         (("--errors", "0.6", "--cuts", "0.6"), "more than 1 together"),
         (("--agent", "/nowhere/simulated.yaml"), "/nowhere/simulated.yaml"),
     ],
