@@ -11,18 +11,23 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
 import trio
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from parlance.engine.agent import Strict
 from parlance.engine.errors import Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
+from parlance.engine.secret import Secret
 
 CLOSING = 1.0
 """Seconds for taking leave of a provider; then the connection is dropped."""
+LONGEST_PAUSE = 3600.0
+"""Seconds: no provider is left alone for longer, whatever it asks for."""
 
 _NO_KEY = "none"
 """Sent where there is no key; a server that wants none ignores it."""
@@ -30,45 +35,81 @@ _LONGEST = 200
 _TRANSPORT = {"http": "http", "https": "http", "ws": "socket", "wss": "socket"}
 
 Patience = Annotated[float, Field(gt=0, le=60)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""The name of a variable of the environment."""
 
 
 class Service(Strict):
     """The settings that all providers on the network have. An adapter gives `url` and `key_env` their defaults."""
 
     url: str
-    key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    key_env: Variable
     """The environment variable that holds the key. Only a service at a `url` of your own may do without one."""
+    key_file: Path | None = None
+    """A file with the key and nothing else, in place of the variable."""
     connect: Patience = 3.0
     """Seconds for a connection: name, TCP, TLS and, of a WebSocket, the handshake."""
     idle: Patience = 5.0
     """Seconds between two pieces of an answer."""
+    warm: Annotated[int, Field(ge=0, le=100)] = 1
+    """Connections that are opened before they are needed; 0: none."""
+    lifetime: Annotated[float, Field(ge=1, le=86_400)] = 600.0
+    """Seconds after which a connection that nobody uses is replaced, less up to a fifth of it, at random."""
+
+    def usual(self) -> str:
+        """The provider's own address: there, a key is needed."""
+        return str(type(self).model_fields["url"].default)
 
     @model_validator(mode="after")
     def _reachable(self) -> Service:
-        usual = type(self).model_fields["url"].default
+        usual = self.usual()
         wanted = [scheme for scheme, kind in _TRANSPORT.items() if kind == _TRANSPORT[urlsplit(usual).scheme]]
         parts = urlsplit(self.url)
         if parts.scheme not in wanted or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"url: {self.url!r} is not an address like {usual}")
-        key = os.environ.get(self.key_env, "").strip()
+        key = self._text()
         if self.url == usual and not key:
             raise ValueError(f"no key: set the environment variable {self.key_env}, or `url` of a server without")
         if not (key.isascii() and key.isprintable()):
-            raise ValueError(f"the key in the environment variable {self.key_env} has characters that no key has")
+            where = self.key_file or f"the environment variable {self.key_env}"
+            raise ValueError(f"the key in {where} has characters that no key has")
         return self
+
+    def _text(self) -> str:
+        if self.key_file is None:
+            return os.environ.get(self.key_env, "").strip()
+        try:
+            return self.key_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"key_file: {self.key_file} cannot be read: {error}") from None
+
+    def key(self) -> Secret:
+        """The key, read now; empty where there is none."""
+        return Secret(self._text())
 
 
 class Dial:
-    """One provider's way out. `name` is what its errors begin with, `scheme` what stands before its key."""
+    """One provider's way out. `name` is what its errors begin with, `scheme` what stands before its key in the header
+    `header`, `more` headers that every request has, and `extra` the optional part of parlance it needs.
+    """
 
-    def __init__(self, name: str, service: Service, *, scheme: str, extra: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        service: Service,
+        *,
+        scheme: str = "",
+        header: str = "Authorization",
+        more: Mapping[str, str] | None = None,
+        extra: str = "",
+    ) -> None:
         self.name, self.service = name, service
-        self.key = SecretStr(os.environ.get(service.key_env, "").strip() or _NO_KEY)
-        self._scheme, self._extra = scheme, extra
+        self.key = service.key() or Secret(_NO_KEY)
+        self._header, self._scheme, self._more, self._extra = header, scheme, dict(more or {}), extra
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"{self._scheme} {self.key.get_secret_value()}"}
+        return {self._header: f"{self._scheme} {self.key.get_secret_value()}".lstrip(), **self._more}
 
     def library(self, name: str) -> Any:
         """A package that only this provider needs. Raises `Misconfigured`, which says how to get it."""
@@ -100,12 +141,31 @@ class Dial:
         except trio.TooSlowError:
             raise Unreachable(self.name, late) from None
 
-    def refusal(self, status: int, text: object) -> ProviderError:
-        """The error that a response with an HTTP status of 400 or more is."""
+    def refusal(self, status: int, text: object, headers: Mapping[str, str] | None = None) -> ProviderError:
+        """The error that a response with an HTTP status of 300 or more is; `headers`: with names in lower case."""
         kind: type[ProviderError] = Unreachable if status >= 500 or status == 408 else Rejected
         if status in (429, 503, 529):
             kind = Overloaded
-        return kind(self.name, f"{status} {self.brief(text)}")
+        after = pause(headers or {}) if kind is not Rejected else None
+        return kind(self.name, f"{status} {self.brief(text)}", after=after)
+
+
+def pause(headers: Mapping[str, str]) -> float | None:
+    """The seconds that `Retry-After` asks for (RFC 9110, 10.2.3), less than an hour; None where it asks for nothing.
+
+    `retry-after-ms` is what OpenAI's services send besides. A date counts from the answer's own `Date`.
+    """
+    try:
+        if told := headers.get("retry-after-ms"):
+            seconds = float(told) / 1000
+        elif (told := headers.get("retry-after", "")).strip().replace(".", "", 1).isdigit():
+            seconds = float(told)
+        else:
+            then, now = parsedate_to_datetime(told), parsedate_to_datetime(headers.get("date", ""))
+            seconds = (then - now).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 def address(url: str, query: Mapping[str, object]) -> str:
@@ -117,7 +177,7 @@ def complaint(body: bytes | str) -> str:
     """What an error's body says, wherever a provider puts it."""
     try:
         told = json.loads(body)
-        told = told.get("error", told) if isinstance(told, dict) else told
+        told = told.get("error", told.get("detail", told)) if isinstance(told, dict) else told
         if isinstance(told, dict):
             told = next(filter(None, (told.get(at) for at in ("message", "err_msg", "description"))), told)
     except ValueError:

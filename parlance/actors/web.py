@@ -5,19 +5,28 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from ssl import SSLError
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import trio
+from pydantic import Field
 
+from parlance.actors.body import Kind, Reader
 from parlance.actors.dial import CLOSING, Dial, Patience, Service, complaint
+from parlance.actors.warmth import Warmth
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
 
 KEPT = 60.0
 """Seconds that an idle connection is kept for the next request: longer than people pause."""
+EVERY = 45.0
+"""Seconds without a request after which a warm connection gives a sign of life: usual servers drop it after 60."""
 
 _COMPLAINT = 4096
 """Bytes of a refusal that are read."""
@@ -26,95 +35,220 @@ _COMPLAINT = 4096
 class WebService(Service):
     first: Patience = 5.0
     """Seconds from a request to the first of its answer, connecting included."""
+    total: Annotated[float, Field(gt=0, le=600)] = 60.0
+    """Seconds for a whole answer. The time that its reader takes does not count."""
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    """A client with one connection. `ends`: when it is replaced; `due`: when it gives a sign of life."""
+
+    client: Any
+    ends: float
+    used: float = -math.inf
+    due: float = math.inf
 
 
 class Web:
     """HTTP requests of one provider, on connections that all calls share and that stay warm between requests.
 
     Each connection is a client of its own: a client's pool looks at every connection it has for each of the others,
-    twice a request, which from a hundred on takes longer than the request.
+    twice a request, which from a hundred on takes longer than the request. `what`: what answers hold, for errors.
     """
 
-    def __init__(self, dial: Dial, service: WebService) -> None:
-        self._dial, self._service = dial, service
+    def __init__(self, dial: Dial, service: WebService, *, what: str = "audio") -> None:
+        self._dial, self._service, self._what = dial, service, what
         self._httpx = httpx = dial.library("httpx")
         ended = dial.library("anyio").EndOfStream
         self._lost = (httpx.RequestError, httpx.StreamError, httpx.InvalidURL, SSLError, ended)
         # Read once for all clients. Without TLS there is nothing to verify.
         self._trust = httpx.create_ssl_context() if service.url.startswith("https:") else False
-        self._idle: deque[tuple[float, Any]] = deque()
-        """Clients that nobody uses and since when. The right end is taken first; on the left are the cold ones."""
+        self._idle: deque[_Client] = deque()
+        """Clients that nobody uses. The right end is taken first; on the left are the cold ones."""
+        self._warmth = Warmth(service.lifetime)
+        self._changed = trio.Event()
+        self._over = False
+
+    # -------------------------------------------------------------------------------- connections
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Live as long as the house; then the connections are closed."""
+        """Keep connections warm for as long as the house lives; then all that nobody uses are closed."""
         try:
             task_status.started()
-            await trio.sleep_forever()
+            while True:
+                self._changed = trio.Event()
+                with trio.move_on_at(self._due()):
+                    await self._changed.wait()
+                await self._trim()
+                if (client := self._next()) is not None and not await self._touch(client):
+                    await trio.sleep(self._warmth.failed())
         finally:
+            self._over = True
             with trio.move_on_after(CLOSING, shield=True):
                 while self._idle:
-                    await self._idle.pop()[1].aclose()
+                    await self._idle.pop().client.aclose()
 
-    def _take(self) -> Any:
-        if self._idle:
-            return self._idle.pop()[1]
-        return self._httpx.AsyncClient(
+    def _due(self) -> float:
+        """When something is to be done for the connections if nobody asks for one."""
+        warm = self._service.warm
+        if len(self._idle) < warm:
+            return -math.inf
+        cold = [self._idle[0].used + KEPT] if len(self._idle) > warm else []
+        return min([math.inf, *cold, *(min(client.due, client.ends) for client in self._warm())])
+
+    def _warm(self) -> list[_Client]:
+        return list(self._idle)[max(0, len(self._idle) - self._service.warm) :]
+
+    def _next(self) -> _Client | None:
+        """The client that is due: one of those that are kept warm, or a new one."""
+        now, warm = trio.current_time(), self._warm()
+        if len(warm) < self._service.warm:
+            return self._new()
+        # What replaces it is open before it is closed: used by nobody, it is then the coldest.
+        if any(client.ends <= now for client in warm):
+            return self._new()
+        for client in warm:
+            if client.due <= now:
+                self._idle.remove(client)
+                return client
+        return None
+
+    async def _touch(self, client: _Client) -> bool:
+        """Open the connection, or keep it open, by a request that costs nothing. Nothing depends on its answer."""
+        origin, whole = urlsplit(self._service.url), False
+        try:
+            with suppress(*self._lost), trio.move_on_after(self._service.connect + self._service.first):
+                await client.client.head(f"{origin.scheme}://{origin.netloc.rpartition('@')[2]}/")
+                whole = True
+                self._warmth.succeeded()
+        finally:
+            await self._give_back(client, whole=whole)
+        return whole
+
+    async def _trim(self) -> None:
+        """Close what has not been used for long, and what has lived long and is not needed."""
+        now = trio.current_time()
+        with trio.move_on_after(CLOSING, shield=True):
+            while len(self._idle) > self._service.warm and self._idle[0].used < now - KEPT:
+                await self._idle.popleft().client.aclose()
+            for client in [client for client in self._idle if client.ends <= now]:
+                if len(self._idle) > self._service.warm and client in self._idle:
+                    self._idle.remove(client)
+                    await client.client.aclose()
+
+    def _new(self) -> _Client:
+        client = self._httpx.AsyncClient(
             timeout=self._httpx.Timeout(None, connect=self._service.connect),
-            limits=self._httpx.Limits(max_connections=1, keepalive_expiry=KEPT),
-            headers={"Accept-Encoding": "identity", **self._dial.headers},
+            # Whether a connection that was idle for long still stands is seen when it is used.
+            limits=self._httpx.Limits(max_connections=1, keepalive_expiry=None),
+            headers={"Accept-Encoding": "identity"},
             verify=self._trust,
         )
+        return _Client(client, trio.current_time() + self._warmth.lifetime())
 
-    async def _give_back(self, client: Any, *, warm: bool) -> None:
-        """For the next request. What has not been used for long is closed."""
+    def _take(self) -> _Client:
+        client = self._idle.pop() if self._idle else self._new()
+        self._changed.set()
+        return client
+
+    async def _give_back(self, client: _Client, *, whole: bool) -> None:
+        """For the next request, if its answer was read to the end."""
         now = trio.current_time()
-        (self._idle.append if warm else self._idle.appendleft)((now, client))
-        with trio.move_on_after(CLOSING, shield=True):
-            while self._idle and self._idle[0][0] < now - KEPT:
-                await self._idle.popleft()[1].aclose()
+        if whole and not self._over and now < client.ends:
+            client.used, client.due = now, now + self._warmth.jittered(EVERY)
+            self._idle.append(client)
+        else:
+            with trio.move_on_after(CLOSING, shield=True):
+                await client.client.aclose()
+        self._changed.set()
+        await self._trim()
+
+    # ----------------------------------------------------------------------------------- requests
 
     @asynccontextmanager
-    async def post(self, url: str, body: Mapping[str, object]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The body of the answer to `body` (sent as JSON), as it comes. Leaving ends the request at once."""
-        async with aclosing(self._chunks(url, body)) as chunks:
+    async def post(
+        self,
+        url: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        content: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        kind: Kind = "audio",
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of the answer to `body` (sent as JSON) or `content`, as it comes. Leaving ends the request at once.
+
+        `kind`: what the answer has to be; anything else is `Garbled`, and so is one that is too large or empty.
+        """
+        more = dict(headers or {})
+        if body is not None:
+            # Escaped, so that half of an emoji's surrogates can be sent, which UTF-8 has no bytes for.
+            content, more = json.dumps(body), {"Content-Type": "application/json", **more}
+        async with aclosing(self._chunks(url, content or b"", more, kind)) as chunks:
             yield chunks
 
-    async def _chunks(self, url: str, body: Mapping[str, object]) -> AsyncGenerator[bytes]:
+    async def whole(
+        self,
+        url: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        content: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        kind: Kind = "json",
+    ) -> bytes:
+        """The answer's whole body."""
+        async with self.post(url, body, content=content, headers=headers, kind=kind) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+    async def _chunks(
+        self, url: str, content: bytes | str, headers: dict[str, str], kind: Kind
+    ) -> AsyncGenerator[bytes]:
         client, whole = self._take(), False
         try:
-            async with aclosing(self._answer(client, url, body)) as chunks:
+            async with aclosing(self._answer(client.client, url, content, headers, kind)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             whole = True
         finally:
-            await self._give_back(client, warm=whole)
+            await self._give_back(client, whole=whole)
 
-    async def _answer(self, client: Any, url: str, body: Mapping[str, object]) -> AsyncGenerator[bytes]:
-        dial, service = self._dial, self._service
-        until, late = trio.current_time() + service.first, f"no answer within {service.first:g} s"
+    async def _answer(
+        self, client: Any, url: str, content: bytes | str, headers: dict[str, str], kind: Kind
+    ) -> AsyncGenerator[bytes]:
+        dial, service, left = self._dial, self._service, self._service.total
+        start = trio.current_time()
+        until, late = start + min(service.first, left), f"no answer within {min(service.first, left):g} s"
         with self._mapped(Unreachable), dial.by(until, late):
-            response = await client.send(client.build_request("POST", url, json=body), stream=True)
-        chunks, some = response.aiter_raw(), False
+            request = client.build_request("POST", url, content=content, headers={**dial.headers, **headers})
+            response = await client.send(request, stream=True)
+        chunks, reader = response.aiter_raw(), Reader(dial, kind, self._what)
         try:
             with self._mapped(Garbled):
                 if response.status_code >= 300:
                     with dial.by(until, f"{response.status_code}, and no reason within {service.first:g} s"):
-                        raise dial.refusal(response.status_code, complaint(await _start(chunks)))
-                if (kind := response.headers.get("content-type", "")).startswith(("application/json", "text/")):
-                    raise Garbled(dial.name, f"sent {dial.brief(kind)} where there should be audio")
+                        told = complaint(await _start(chunks)) or response.reason_phrase
+                    raise dial.refusal(response.status_code, told, dict(response.headers))
+                reader.begin(response.headers.get("content-type", ""))
+                left -= trio.current_time() - start
                 while True:
+                    start = trio.current_time()
                     with dial.by(until, late):
                         chunk = await anext(chunks, None)
+                    left -= trio.current_time() - start
+                    if sound := reader.feed(chunk) if chunk is not None else reader.end():
+                        yield sound
                     if chunk is None:
                         break
-                    some = True
-                    yield chunk
                     # The time that the caller of this takes with a chunk is not the provider's.
-                    until, late = trio.current_time() + service.idle, f"no more audio within {service.idle:g} s"
+                    until, late = self._patience(left)
         finally:
-            await _leave(response, chunks, self._lost)
-        if not some:
-            raise Garbled(dial.name, "sent no audio at all")
+            await leave(response, chunks, self._lost)
+
+    def _patience(self, left: float) -> tuple[float, str]:
+        """Until when the next piece has to come, and what it is called if it does not."""
+        now, service = trio.current_time(), self._service
+        if left < service.idle:
+            return now + left, f"not all of the {self._what} within {service.total:g} s"
+        return now + service.idle, f"no more {self._what} within {service.idle:g} s"
 
     @contextmanager
     def _mapped(self, lost: type[ProviderError]) -> Iterator[None]:
@@ -137,7 +271,7 @@ async def _start(chunks: AsyncIterator[bytes]) -> bytes:
     return body[:_COMPLAINT]
 
 
-async def _leave(response: Any, chunks: AsyncGenerator[bytes], lost: tuple[type[Exception], ...]) -> None:
+async def leave(response: Any, chunks: AsyncGenerator[bytes], lost: tuple[type[Exception], ...]) -> None:
     """End the answer now, wherever it is.
 
     A body is read through generators within generators. Left suspended, the inner ones would be found by the garbage

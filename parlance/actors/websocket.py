@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ssl import SSLContext, create_default_context
@@ -19,12 +20,19 @@ from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected,
 LARGEST = 1 << 20
 """Bytes of one message: a provider that sends more sends something else."""
 
+_TOO_LARGE = "Exceeded maximum message size"
+"""What the library closes with when the other side sends more."""
+
 
 class Socket:
     """A WebSocket to a provider, while it is open."""
 
     def __init__(self, dial: Dial, connection: Any, closed: type[Exception]) -> None:
         self._dial, self._connection, self._closed = dial, connection, closed
+        self.early: deque[str | bytes] = deque()
+        """Messages that came while nobody used the connection: received before all others."""
+        self.rest = False
+        """Whether the connection is at rest, so that the next one can use it (`Pool.lend`)."""
 
     async def send(self, message: str | bytes) -> None:
         """Raises `Unreachable` if the provider does not take it in time, and what `receive` raises."""
@@ -34,6 +42,16 @@ class Socket:
 
     async def receive(self) -> str | bytes:
         """The next message. Raises a `ProviderError` when the connection has ended, whoever ended it."""
+        if self.early:
+            await trio.lowlevel.checkpoint()
+            return self.early.popleft()
+        return await self._next()
+
+    async def wait(self) -> None:
+        """Keep the next message for whoever receives first. Raises what `receive` raises."""
+        self.early.append(await self._next())
+
+    async def _next(self) -> str | bytes:
         with self._ended():
             message: str | bytes = await self._connection.get_message()
         return message
@@ -45,6 +63,9 @@ class Socket:
         except self._closed as error:
             reason = getattr(error, "reason", None)
             code, text = (reason.code, reason.reason or reason.name) if reason else (1006, "")
+            # An echo of our own close carries no reason. What we send is never that large.
+            if reason and code == 1009 and (not reason.reason or text.startswith(_TOO_LARGE)):
+                raise Garbled(self._dial.name, f"sent a message of more than {LARGEST >> 20} MB") from None
             # RFC 6455, 7.4.1, and 1013 of the registry it opens.
             kinds: dict[int, type[ProviderError]] = {1008: Rejected, 1013: Overloaded}
             kinds |= dict.fromkeys((1002, 1003, 1007, 1009), Garbled)
@@ -85,7 +106,8 @@ async def socket(dial: Dial, url: str) -> AsyncIterator[Socket]:
         if opened:
             raise
         if isinstance(error, library.ConnectionRejected):
-            raise dial.refusal(error.status_code, complaint(error.body or b"")) from None
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in error.headers or ()}
+            raise dial.refusal(error.status_code, complaint(error.body or b""), headers) from None
         raise dial.lost(Unreachable, error) from error
     finally:
         # The library leaves it open where the other side has closed first.

@@ -52,11 +52,14 @@ class Refused(ParlanceError):
 
 
 class ProviderError(ParlanceError):
-    """An ear, a mind or a voice failed. The subclass says how; `retry` says whether another try can help."""
+    """An ear, a mind or a voice failed. The subclass says how; `retry` says whether another try can help.
 
-    def __init__(self, provider: str, message: str) -> None:
+    `after`: seconds for which the provider has asked to be left alone (`Retry-After`); None: it asked for nothing.
+    """
+
+    def __init__(self, provider: str, message: str, *, after: float | None = None) -> None:
         super().__init__(f"{provider}: {message}")
-        self.provider = provider
+        self.provider, self.after = provider, after
 
 
 class Unreachable(ProviderError):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlance.actors.thinker.sse import MOST, Events
+from parlance.actors.sse import MOST, Events
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,11 @@ def test_any_bytes_give_text_or_a_value_error_however_they_are_cut(pieces):
 def test_an_endless_event_is_refused():
     with pytest.raises(ValueError, match="more than"):
         Events().feed(b"data: " + b"x" * MOST)
+
+
+def test_a_long_event_in_tiny_chunks_is_not_read_again_with_each_of_them():
+    """100,000 chunks: each of them looked at once is no time, and looked at from the beginning is minutes."""
+    events = Events()
+    for _ in range(100_000):
+        assert not events.feed(b"12345")
+    assert events.feed(b"\ndata: a\n\n") == ["a"]

@@ -17,17 +17,24 @@ class Events:
     """One stream. The data of an event is text, its lines joined by newlines."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._data: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[str]:
         """The events that are complete now. Raises `ValueError` for what is not UTF-8, or an endless event."""
+        ended = self._rest.endswith(b"\r") or b"\n" in chunk or b"\r" in chunk
         self._rest += chunk
+        events = self._lines() if ended else []
+        if len(self._rest) + self._size > MOST:
+            raise ValueError(f"an event of more than {MOST} bytes")
+        return events
+
+    def _lines(self) -> list[str]:
         # A carriage return at the very end may be half of a line end.
         held = b"\r" if self._rest.endswith(b"\r") else b""
-        *lines, rest = _LINE_END.split(self._rest[: len(self._rest) - len(held)])
-        self._rest = rest + held
+        *lines, rest = _LINE_END.split(bytes(self._rest[: len(self._rest) - len(held)]))
+        self._rest = bytearray(rest + held)
         events = []
         for line in lines:
             if line:
@@ -35,8 +42,6 @@ class Events:
             elif self._data:
                 events.append(b"\n".join(self._data).decode())
                 self._data, self._size = [], 0
-        if len(self._rest) + self._size > MOST:
-            raise ValueError(f"an event of more than {MOST} bytes")
         return events
 
     def _take(self, line: bytes) -> None:

@@ -1,0 +1,78 @@
+"""The body of a provider's answer over HTTP: whether it is what was asked for, and no larger. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from parlance.actors.dial import Dial
+from parlance.engine.errors import Garbled
+
+Kind = Literal["audio", "events", "json", "any"]
+"""Bare audio samples; server-sent events; JSON; whatever it is."""
+
+LARGEST: dict[Kind, int] = {"audio": 8 << 20, "events": 8 << 20, "json": 1 << 20, "any": 1 << 20}
+"""Bytes of a whole body."""
+
+_FILES = {b"RIFF": "a WAV file", b"ID3": "an MP3 file", b"OggS": "an Ogg file", b"fLaC": "a FLAC file"}
+_LETTERS = max(map(len, _FILES))
+_TYPES = {
+    "audio/mpeg": "an MP3 file",
+    "audio/mp3": "an MP3 file",
+    "audio/wav": "a WAV file",
+    "audio/x-wav": "a WAV file",
+    "audio/wave": "a WAV file",
+    "audio/ogg": "an Ogg file",
+    "audio/opus": "an Ogg file",
+    "audio/flac": "a FLAC file",
+    "audio/aac": "an AAC file",
+    "audio/webm": "a WebM file",
+}
+_WRONG: dict[Kind, tuple[str, ...]] = {
+    "audio": ("application/json", "text/"),
+    "events": ("application/json", "text/html", "text/plain", "audio/"),
+    "json": ("text/html", "audio/"),
+    "any": (),
+}
+
+
+class Reader:
+    """Reads one body. `what`: what it holds, for errors. Whatever it does not like is `Garbled`."""
+
+    def __init__(self, dial: Dial, kind: Kind, what: str) -> None:
+        self._dial, self._kind, self._what = dial, kind, what
+        self._size = 0
+        self._head: bytes | None = b"" if kind == "audio" else None
+        """The first letters, until there are enough to tell a file from samples."""
+
+    def begin(self, kind: str) -> None:
+        """The answer's content type, which may be missing."""
+        if kind.startswith(_WRONG[self._kind]):
+            raise self._garbled(f"sent {self._dial.brief(kind)} where there should be {self._what}")
+        if self._kind == "audio" and (file := _TYPES.get(kind.partition(";")[0].strip().lower())) is not None:
+            raise self._garbled(f"sent {file} where there should be bare audio")
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What of the body can be given on, now that `chunk` is there."""
+        self._size += len(chunk)
+        if self._size > (most := LARGEST[self._kind]):
+            raise self._garbled(f"sent more than {most >> 20} MB of {self._what}")
+        if self._head is None:
+            return chunk
+        self._head += chunk
+        return self._let_go() if len(self._head) >= _LETTERS else b""
+
+    def end(self) -> bytes:
+        """The body is whole: what was held back of it."""
+        if not self._size:
+            raise self._garbled(f"sent no {self._what} at all")
+        return self._let_go()
+
+    def _let_go(self) -> bytes:
+        head, self._head = self._head or b"", None
+        for letters, file in _FILES.items():
+            if head.startswith(letters):
+                raise self._garbled(f"sent {file} where there should be bare audio")
+        return head
+
+    def _garbled(self, message: str) -> Garbled:
+        return Garbled(self._dial.name, message)

@@ -1,0 +1,76 @@
+"""An ear over one or several: the first that opens hears the call. What it hears is its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from parlance.actors.choice import Choice, Trial, Tries
+from parlance.actors.listener.port import Eager, Ear, Heard, Hearing, News, Told
+from parlance.engine.errors import ProviderError
+from parlance.engine.witness import Failed, Served
+
+PROVEN = 10.0
+"""Seconds for which an ear has to be open, and has to have heard words, to count as one that works."""
+
+
+class EarChain:
+    """Many calls open it at once."""
+
+    def __init__(self, choice: Choice[Ear]) -> None:
+        self._choice, self.provider = choice, choice.provider
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Nothing: whatever runs the ears themselves keeps them ready."""
+        task_status.started()
+
+    @asynccontextmanager
+    async def open(self, told: Told) -> AsyncIterator[Hearing]:
+        """The hearing of the first ear that opens. One that ends later raises its error, as every ear does."""
+        tries = Tries(self._choice, trio.current_time())
+        while True:
+            await trio.sleep(tries.wait)
+            ear, proof = tries.option.it, _Proof(told, Trial(tries.option.breaker, trio.current_time()))
+            try:
+                async with ear.open(proof.told) as hearing:
+                    proof.opened(ear.provider)
+                    yield hearing
+                return
+            except ProviderError as error:
+                proof.trial.failed(trio.current_time(), error)
+                if proof.since is not None or not tries.next(error):
+                    raise
+                told(Failed(ear.provider, str(error)))
+            finally:
+                proof.left()
+
+
+class _Proof:
+    """Whether an ear works: told to the call, and to whoever keeps the breaker."""
+
+    def __init__(self, told: Told, trial: Trial) -> None:
+        self._told, self.trial = told, trial
+        self._words = False
+        self.since: float | None = None
+        """When it was open."""
+
+    def opened(self, provider: str) -> None:
+        self.since = trio.current_time()
+        self._told(Served(provider))
+
+    def told(self, news: News) -> None:
+        if isinstance(news, Heard | Eager) and news.text.strip():
+            self._words = True
+            self._settle()
+        self._told(news)
+
+    def left(self) -> None:
+        self._settle()
+        self.trial.dropped()
+
+    def _settle(self) -> None:
+        now = trio.current_time()
+        if self._words and self.since is not None and now >= self.since + PROVEN:
+            self.trial.succeeded(now)

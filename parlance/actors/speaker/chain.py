@@ -1,0 +1,112 @@
+"""A voice over one or several: a phrase is spoken by the first that has audio of it, and so is what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+
+import trio
+
+from parlance.actors.choice import Choice, Option, Trial, Tries
+from parlance.actors.speaker.port import Reply, Sound, Speech, Voice
+from parlance.engine.errors import ProviderError
+from parlance.engine.witness import Failed, Served
+
+
+class VoiceChain:
+    """Many calls speak with it at once."""
+
+    def __init__(self, choice: Choice[Voice]) -> None:
+        self._choice, self.provider = choice, choice.provider
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Nothing: whatever runs the voices themselves keeps them ready."""
+        task_status.started()
+
+    @asynccontextmanager
+    async def reply(self) -> AsyncIterator[ChainReply]:
+        async with AsyncExitStack() as stack:
+            yield ChainReply(self._choice, stack)
+
+
+class ChainReply:
+    """One reply. The voice that it began with speaks it to its end, unless it fails before a phrase's first audio."""
+
+    def __init__(self, choice: Choice[Voice], stack: AsyncExitStack) -> None:
+        self._choice, self._stack = choice, stack
+        self._option: Option[Voice] | None = None
+        self._reply: Reply | None = None
+        self._served: Option[Voice] | None = None
+
+    @asynccontextmanager
+    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[Speech]]:
+        """The phrase by the first voice that has audio of it. Entering waits for that audio, so that no other one's
+        work is left open within a reader's own scopes. What fails later is raised as it is.
+        """
+        tries = Tries(self._choice, trio.current_time(), self._option)
+        told: list[Speech] = []
+        while True:
+            await trio.sleep(tries.wait)
+            option, trial, begun = tries.option, Trial(tries.option.breaker, trio.current_time()), False
+            try:
+                async with (await self._of(option)).speak(text) as speech:
+                    early, begun = await _early(speech)
+                    if begun and self._served is not option:
+                        self._served = option
+                        told.append(Served(option.it.provider))
+                    async with aclosing(_rest([*told, *early], speech, trial)) as rest:
+                        yield rest
+                return
+            except ProviderError as error:
+                trial.failed(trio.current_time(), error)
+                if begun:
+                    raise
+                failure = error
+            finally:
+                if begun:
+                    trial.succeeded(trio.current_time())
+                trial.dropped()
+            await self._leave()
+            if not tries.next(failure):
+                break
+            told.append(Failed(option.it.provider, str(failure)))
+        async with aclosing(_end(told, failure)) as rest:
+            yield rest
+
+    async def _of(self, option: Option[Voice]) -> Reply:
+        """The reply of this voice, begun when it is first needed."""
+        if self._reply is None or self._option is not option:
+            await self._leave()
+            self._reply, self._option = await self._stack.enter_async_context(option.it.reply()), option
+        return self._reply
+
+    async def _leave(self) -> None:
+        self._reply = None
+        await self._stack.aclose()
+
+
+async def _early(speech: AsyncIterator[Speech]) -> tuple[list[Speech], bool]:
+    """What comes until there is audio, and whether there was any."""
+    early: list[Speech] = []
+    async for piece in speech:
+        early.append(piece)
+        if isinstance(piece, Sound) and piece.audio:
+            return early, True
+    return early, False
+
+
+async def _rest(told: Sequence[Speech], speech: AsyncIterator[Speech], trial: Trial) -> AsyncGenerator[Speech]:
+    for piece in told:
+        yield piece
+    try:
+        async for piece in speech:
+            yield piece
+    except ProviderError as error:
+        trial.failed(trio.current_time(), error)
+        raise
+
+
+async def _end(told: Sequence[Speech], error: ProviderError) -> AsyncGenerator[Speech]:
+    for piece in told:
+        yield piece
+    raise error

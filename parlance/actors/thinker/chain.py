@@ -1,0 +1,116 @@
+"""A mind over one or several: the first that has something to say answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Protocol
+
+import trio
+
+from parlance.actors.choice import Choice, Trial, Tries
+from parlance.actors.thinker.port import Act, Ask, Entry, Mind, Thought, Token, Tool
+from parlance.engine.errors import ProviderError
+from parlance.engine.witness import Failed, Served
+
+
+class Factory(Protocol):
+    """Makes one provider's minds."""
+
+    provider: str
+
+    def __call__(self) -> Mind: ...
+
+
+class MindChains:
+    """Makes a chain for each call."""
+
+    def __init__(self, choice: Choice[Factory]) -> None:
+        self._choice, self.provider = choice, choice.provider
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Nothing: whatever runs the factories themselves keeps them ready."""
+        task_status.started()
+
+    def __call__(self) -> MindChain:
+        return MindChain(self._choice)
+
+
+class MindChain:
+    """One call's mind. `provider`: the one that is wanted most."""
+
+    def __init__(self, choice: Choice[Factory]) -> None:
+        self._choice, self.provider = choice, choice.provider
+        self._minds = [option.it() for option in choice.options]
+        self.ahead = all(mind.ahead for mind in self._minds)
+        self._last = self._minds[0]
+
+    def committed(self, heard: str, complete: bool) -> None:
+        """For the mind whose reply it was: what another one said is in the history."""
+        self._last.committed(heard, complete)
+
+    @asynccontextmanager
+    async def think(
+        self, history: Sequence[Entry], tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[AsyncIterator[Thought]]:
+        """The reply of the first mind that has a word of it. Entering waits for that word, so that no other one's work
+        is left open within a reader's own scopes. What fails later is raised as it is.
+        """
+        tries = Tries(self._choice, trio.current_time())
+        told: list[Thought] = []
+        while True:
+            await trio.sleep(tries.wait)
+            mind, trial, begun = (
+                self._minds[tries.option.index],
+                Trial(tries.option.breaker, trio.current_time()),
+                False,
+            )
+            try:
+                async with mind.think(history, tools) as thoughts:
+                    early, begun = await _early(thoughts)
+                    self._last = mind
+                    told += [Served(mind.provider), *early] if begun else early
+                    async with aclosing(_rest(told, thoughts, trial)) as rest:
+                        yield rest
+                return
+            except ProviderError as error:
+                trial.failed(trio.current_time(), error)
+                if begun:
+                    raise
+                failure = error
+            finally:
+                if begun:
+                    trial.succeeded(trio.current_time())
+                trial.dropped()
+            if not tries.next(failure):
+                break
+            told.append(Failed(mind.provider, str(failure)))
+        async with aclosing(_end(told, failure)) as rest:
+            yield rest
+
+
+async def _early(thoughts: AsyncIterator[Thought]) -> tuple[list[Thought], bool]:
+    """What comes until something is given that cannot be taken back, and whether there was such a thing."""
+    early: list[Thought] = []
+    async for thought in thoughts:
+        early.append(thought)
+        if isinstance(thought, Token | Act | Ask):
+            return early, True
+    return early, False
+
+
+async def _rest(told: Sequence[Thought], thoughts: AsyncIterator[Thought], trial: Trial) -> AsyncGenerator[Thought]:
+    for thought in told:
+        yield thought
+    try:
+        async for thought in thoughts:
+            yield thought
+    except ProviderError as error:
+        trial.failed(trio.current_time(), error)
+        raise
+
+
+async def _end(told: Sequence[Thought], error: ProviderError) -> AsyncGenerator[Thought]:
+    for thought in told:
+        yield thought
+    raise error

@@ -1,0 +1,107 @@
+"""Which of several providers are tried, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from parlance.actors.choice import Choice, Tries
+from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
+
+
+@dataclass(frozen=True)
+class Named:
+    provider: str
+
+
+def choice(names: str, **failed: ProviderError) -> Choice[Named]:
+    """Providers of these names; those in `failed` are kept out since second 0."""
+    made = Choice([Named(name) for name in names])
+    for option in made.options:
+        if (error := failed.get(option.it.provider)) is not None:
+            for _ in range(3):
+                option.breaker.failed(0.0, error)
+    return made
+
+
+GONE, NO = Unreachable("a", "gone"), Rejected("a", "401 no")
+
+
+def later(seconds: float) -> Overloaded:
+    return Overloaded("a", "429 later", after=seconds)
+
+
+@pytest.mark.parametrize(
+    ("names", "failed", "now", "order"),
+    [
+        ("a", {}, 0.0, "a"),
+        ("abc", {}, 0.0, "abc"),
+        ("abc", {"a": GONE}, 0.5, "bc"),
+        ("abc", {"a": GONE}, 1.0, "abc"),
+        ("a", {"a": GONE}, 0.5, "a"),
+        ("a", {"a": NO}, 0.5, "a"),
+        ("ab", {"a": GONE, "b": later(0.7)}, 0.5, "a"),
+        ("ab", {"a": later(0.7), "b": GONE}, 0.5, "b"),
+        ("ab", {"a": later(7), "b": later(3)}, 4.0, "b"),
+    ],
+)
+def test_the_order_of_tries(names: str, failed: dict[str, ProviderError], now: float, order: str) -> None:
+    assert "".join(option.it.provider for option in choice(names, **failed).tries(now)) == order
+
+
+def test_one_whose_trial_runs_is_tried_if_there_is_no_other() -> None:
+    made = choice("ab", a=GONE, b=later(9))
+    made.options[0].breaker.begun(1.0)
+    assert [option.it.provider for option in made.tries(1.0)] == ["a"]
+
+
+def test_whoever_asks_to_be_left_alone_is() -> None:
+    made = choice("ab", a=later(7), b=later(3))
+    with pytest.raises(Overloaded) as caught:
+        made.tries(1.0)
+    assert str(caught.value) == "a: 429 later"
+    assert not caught.value.retry
+    assert caught.value.after == pytest.approx(2.0)
+    assert made.options[1].breaker.error is not None
+    assert made.options[1].breaker.error.retry
+
+
+@pytest.mark.parametrize(
+    ("names", "errors", "tried"),
+    [
+        ("a", [GONE, GONE], "a0 a0"),
+        ("a", [NO], "a0"),
+        ("a", [later(0.5), GONE], "a0 a0.5"),
+        ("a", [later(1.5)], "a0"),
+        ("ab", [GONE, GONE], "a0 b0"),
+        ("ab", [NO, later(0.5)], "a0 b0"),
+        ("ab", [later(0.5), NO], "a0 b0"),
+    ],
+)
+def test_how_often(names: str, errors: list[ProviderError], tried: str) -> None:
+    tries = Tries(choice(names), 0.0)
+    seen = [f"{tries.option.it.provider}{tries.wait:g}"]
+    for error in errors:
+        if tries.next(error):
+            seen.append(f"{tries.option.it.provider}{tries.wait:g}")
+        else:
+            assert error is errors[-1]
+    assert " ".join(seen) == tried
+
+
+def test_a_short_rest_of_the_only_one_is_waited_for() -> None:
+    tries = Tries(choice("a", a=later(3.0)), 2.5)
+    assert tries.wait == pytest.approx(0.5)
+    for made in (choice("a", a=later(3.0)), choice("ab", a=later(2.2), b=later(2.1))):
+        with pytest.raises(Overloaded):
+            Tries(made, 1.5 if len(made.options) == 1 else 2.0)
+
+
+def test_the_present_one_is_tried_first() -> None:
+    made = choice("abc")
+    tries = Tries(made, 0.0, made.options[1])
+    seen = [tries.option.it.provider]
+    while tries.next(GONE):
+        seen.append(tries.option.it.provider)
+    assert seen == ["b", "a", "c"]
