@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import pytest
 import trio
 
-from bench.simulators.__main__ import doors
 from bench.simulators.conduct import Conduct
+from bench.simulators.town import doors
 
 KEY = "key-that-is-secret"
+KEYS = (
+    "DEEPGRAM_API_KEY",
+    "OPENAI_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_SPEECH_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "ELEVENLABS_API_KEY",
+    "ASSEMBLYAI_API_KEY",
+    "CARTESIA_API_KEY",
+)
 
 
 @dataclass(frozen=True)
 class Provider:
-    """`conduct` can be changed while they run."""
+    """`conduct` can be changed while they run; `hosts`: where each of them is, by its name in `town`."""
 
     conduct: Conduct
+    hosts: Mapping[str, str]
     listen: str
     speak: str
     speech: str
+
+    def http(self, name: str, path: str = "") -> str:
+        return f"http://{self.hosts[name]}{path}"
+
+    def ws(self, name: str, path: str = "") -> str:
+        return f"ws://{self.hosts[name]}{path}"
 
 
 @pytest.fixture
@@ -30,10 +48,15 @@ async def provider(
 ) -> AsyncIterator[Provider]:
     """Whatever the libraries log meanwhile, at whatever level, the key must not be in it."""
     caplog.set_level("DEBUG")
-    for name in ("DEEPGRAM_API_KEY", "OPENAI_API_KEY"):
+    for name in KEYS:
         monkeypatch.setenv(name, KEY)
     conduct = Conduct(stt_delay=0.02, tts_delay=0.02)
-    ports = {name: await nursery.start(door.serve, 0) for name, door in doors(conduct).items()}
-    tts = f"http://127.0.0.1:{ports['tts']}/v1"
-    yield Provider(conduct, f"ws://127.0.0.1:{ports['stt']}/v1/listen", f"{tts}/speak", f"{tts}/audio/speech")
+    hosts = {name: f"127.0.0.1:{await nursery.start(door.serve, 0)}" for name, door in doors(conduct).items()}
+    yield Provider(
+        conduct,
+        hosts,
+        listen=f"ws://{hosts['deepgram']}/v1/listen",
+        speak=f"http://{hosts['deepgram']}/v1/speak",
+        speech=f"http://{hosts['openai']}/v1/audio/speech",
+    )
     assert KEY not in caplog.text

@@ -9,60 +9,49 @@ cannot hang a turn. A restarted ear is given the open utterance's audio again.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 
 import trio
 
 from parlance.actors.listener.endpoint import Endpoint
-from parlance.actors.listener.port import Ear, Heard, Hearing
+from parlance.actors.listener.port import Eager, Ear, Heard, Hearing, News, Resumed
+from parlance.actors.listener.utterance import KEEP, Utterance, joined
 from parlance.codecs.convert import Converter
 from parlance.codecs.format import FRAME_MS, Format
+from parlance.engine.effort import ProviderFailed, ProviderServed
 from parlance.engine.errors import Unreachable
 from parlance.engine.roles import Desk
 from parlance.engine.trace import AudioShed
+from parlance.engine.witness import Failed, Served
 
-KEEP = 2000 // FRAME_MS
-"""Frames of an utterance's last two seconds: what a new ear is given, and the most that may wait for a slow one."""
 PREROLL = 300 // FRAME_MS
 """Frames from before the gate's verdict: its evidence and a soft onset."""
+HANGOVER = 0.4
+"""Seconds that the gate may hear a voice for which the ear knows to be over: it takes silences of that length for
+pauses between words."""
 EARLY = 0.004
 """Seconds before its deadline at which a frame may end a turn. Frames come every 20 ms after the voiced one that the
 deadline is counted from, early or late by a few ms: without it half of those that are due would come just too soon,
 and the turn would end up to 20 ms late, with the next tick."""
 
 
-@dataclass(slots=True)
-class Utterance:
-    """One turn of the caller, on its way to the ear."""
-
-    number: int
-    began: float
-    audio: deque[bytes] = field(default_factory=deque)
-    """What waits for the ear."""
-    kept: deque[bytes] = field(default_factory=lambda: deque(maxlen=KEEP))
-    """What a new ear would be given."""
-    stopped: float = 0.0
-    decided: float | None = None
-    text: str = ""
-    before: str = ""
-    """What an ear that failed had made of it."""
-    begun: bool = False
-    """The ear has been told that it begins."""
-    settled: bool = False
-    """Nobody waits for its words any more."""
-
-    def feed(self, *frames: bytes) -> None:
-        self.audio.extend(frames)
-        self.kept.extend(frames)
-
-
 class ListenerActor:
-    """One call's ear. `transcript`: seconds from the end of turn to its words."""
+    """One call's ear. `transcript`: seconds from the end of turn to its words; `stable`: seconds of silence for which
+    interim words must not have changed to be thought about, None if that is not wanted.
+    """
 
-    def __init__(self, ear: Ear, line: Format, desk: Desk, endpoint: Endpoint, *, transcript: float) -> None:
+    def __init__(
+        self,
+        ear: Ear,
+        line: Format,
+        desk: Desk,
+        endpoint: Endpoint,
+        *,
+        transcript: float,
+        stable: float | None = None,
+    ) -> None:
         self.shed = 0
         self._ear, self._line, self._desk, self._endpoint = ear, line, desk, endpoint
-        self._limit = transcript
+        self._limit, self._stable = transcript, stable
         self._recent: deque[bytes] = deque(maxlen=PREROLL)
         self._open: Utterance | None = None
         self._asked: deque[Utterance] = deque()
@@ -71,8 +60,10 @@ class ListenerActor:
         """On their way to the ear, in the order in which they were said."""
         self._count = 0
         self._wake = trio.Event()
-        self._chunk = max(1, round(ear.chunk * 1000 / FRAME_MS))
-        self._deaf = ear.chunk == 0
+        self._chunk = 1
+        """Frames that the ear wants at a time."""
+        self._deaf = False
+        """The ear wants no audio."""
 
     # --------------------------------------------------------------------------------- frame path
 
@@ -105,6 +96,8 @@ class ListenerActor:
 
     def began(self, at: float) -> None:
         self._endpoint.began(at)
+        if self._open is not None and self._open.foreseen:
+            self._resumed(self._open)
         if self._open is None:
             self._count += 1
             self._open = Utterance(self._count, at)
@@ -114,12 +107,17 @@ class ListenerActor:
 
     def ended(self, at: float) -> None:
         self._endpoint.ended(at)
-        if self._open is not None:
-            self._open.stopped = at
+        if (mine := self._open) is not None:
+            mine.stopped = at
+            if mine.over is not None:
+                self._conclude(mine, mine.over[0])
 
     def tick(self, now: float) -> None:
         if self._endpoint.deadline is not None:
             self._decide(now)
+            self._foresee(now)
+        if (mine := self._open) is not None and mine.over is not None and now >= mine.over[1]:
+            self._conclude(mine, mine.over[0])
         while self._asked and now >= (self._asked[0].decided or 0.0) + self._limit:
             self._settle(self._asked[0], self._asked[0].text)
 
@@ -140,6 +138,22 @@ class ListenerActor:
     def _decide(self, now: float, early: float = 0.0) -> None:
         if self._open is not None and self._endpoint.due(now, early=early):
             self._close(self._open, now)
+
+    def _foresee(self, now: float) -> None:
+        """In a silence, words that have not changed for a while are likely to be all."""
+        utterance = self._open
+        if self._stable is None or utterance is None or not utterance.text or utterance.text == utterance.foreseen:
+            return
+        if now >= max(utterance.changed, utterance.stopped) + self._stable:
+            self._eager(utterance, utterance.text)
+
+    def _eager(self, utterance: Utterance, text: str) -> None:
+        utterance.foreseen = text
+        self._desk.foreseen(text)
+
+    def _resumed(self, utterance: Utterance) -> None:
+        utterance.foreseen = ""
+        self._desk.resumed()
 
     def _close(self, utterance: Utterance, now: float) -> None:
         self._open = None
@@ -163,6 +177,9 @@ class ListenerActor:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the ear open. Provider errors end this run; the supervisor begins another."""
         async with self._ear.open(self._told) as hearing:
+            self._chunk = max(1, round(hearing.chunk * 1000 / FRAME_MS))
+            self._deaf = hearing.chunk == 0
+            self._endpoint.patient = hearing.endpoints
             self._again()
             task_status.started()
             await self._pump(hearing)
@@ -179,16 +196,40 @@ class ListenerActor:
                 # The new ear hears all of a short utterance, and only the end of a long one.
                 utterance.before = utterance.text if len(utterance.kept) == KEEP else ""
 
-    def _told(self, heard: Heard) -> None:
-        """What the ear calls with its words."""
+    def _told(self, news: News) -> None:
+        """What the ear calls with its words, and with what else it has to tell."""
+        match news:
+            case Served(provider):
+                self._desk.note(ProviderServed("ear", provider))
+            case Failed(provider, error):
+                self._desk.note(ProviderFailed("ear", provider, error))
+            case Heard():
+                self._heard(news)
+            case Eager(number, text):
+                if (mine := self._open) is not None and mine.number == number and self._stable is not None:
+                    self._eager(mine, joined(mine.before, text))
+            case Resumed(number):
+                if (mine := self._open) is not None and mine.number == number and mine.foreseen:
+                    self._resumed(mine)
+
+    def _conclude(self, utterance: Utterance, text: str) -> None:
+        """The ear has decided that the turn is over."""
+        self.conclude()
+        self._settle(utterance, text)
+
+    def _heard(self, heard: Heard) -> None:
         for utterance in (*self._asked, *filter(None, (self._open,))):
             if utterance.number != heard.utterance:
                 continue
             text = joined(utterance.before, heard.text)
             if heard.final and utterance.decided is not None:
                 self._settle(utterance, text)
+            elif heard.ended and self._endpoint.deadline is None:
+                utterance.over = text, self._desk.clock() + HANGOVER
+            elif heard.ended:
+                self._conclude(utterance, text)
             elif text.strip() and text != utterance.text:
-                utterance.text = text
+                utterance.text, utterance.changed = text, self._desk.clock()
                 if utterance is self._open:
                     self._endpoint.words(text)
                 self._desk.words(text, utterance.number)
@@ -199,7 +240,7 @@ class ListenerActor:
 
         Every utterance that the ear was told of is also told to end, even when nobody waits for its words any more.
         """
-        converter = Converter(self._line, self._ear.format)
+        converter = Converter(self._line, hearing.format)
         while True:
             utterance = self._queue[0] if self._queue else None
             if utterance is None or not self._ready(utterance):
@@ -207,7 +248,7 @@ class ListenerActor:
                 await self._wake.wait()
             elif not utterance.begun and not utterance.settled:
                 utterance.begun = True
-                converter = Converter(self._line, self._ear.format)
+                converter = Converter(self._line, hearing.format)
                 await hearing.begin(utterance.number)
                 await self._hand_over(utterance, hearing, converter)
             elif utterance.audio and not utterance.settled:
@@ -216,25 +257,18 @@ class ListenerActor:
                 self._queue.popleft()
                 if utterance.begun:
                     if (tail := converter.flush()) and not utterance.settled:
-                        await hearing.hear(tail)
+                        await self._hear(hearing, tail)
                     await hearing.end(utterance.number)
 
     async def _hand_over(self, utterance: Utterance, hearing: Hearing, converter: Converter) -> None:
         audio = b"".join(utterance.audio)
         utterance.audio.clear()
         if audio:
-            await hearing.hear(converter.feed(audio))
+            await self._hear(hearing, converter.feed(audio))
+
+    async def _hear(self, hearing: Hearing, audio: bytes) -> None:
+        self._desk.usage.heard(hearing.provider, len(audio) / hearing.format.second)
+        await hearing.hear(audio)
 
     def _ready(self, utterance: Utterance) -> bool:
         return not utterance.begun or utterance.decided is not None or len(utterance.audio) >= self._chunk
-
-
-def joined(before: str, after: str) -> str:
-    """Two transcripts of which the second begins somewhere in the first: words that both have are not said twice."""
-    if not before:
-        return after
-    old, new = before.split(), after.split()
-    for shared in range(min(len(old), len(new)), 0, -1):
-        if old[-shared:] == new[:shared]:
-            return " ".join(old + new[shared:])
-    return " ".join(old + new)

@@ -9,35 +9,30 @@ for with `Finalize`.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import trio
 from pydantic import Field
 
-from parlance.actors.dial import CLOSING, Dial, Patience, Service, address, complaint
+from parlance.actors.dial import Dial, Variable, address, complaint
 from parlance.actors.listener.port import Heard
 from parlance.actors.listener.segments import Segment, Segments
-from parlance.actors.websocket import Socket, alone, socket
+from parlance.actors.listener.stream import StreamedEar, StreamSettings
+from parlance.actors.listener.wire import NOTHING, EarWire, Step, kind_of, named, number, text
 from parlance.codecs.format import TELEPHONE
-from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
 from parlance.engine.faults import checked
 
 NAME = "deepgram"
 KEEP_ALIVE = 4.0
 """Seconds without audio after which the service is told that we are still there. It asks for three to five."""
-ENOUGH = 1.0
-"""Seconds of audio of which a service that works has something to say."""
 
-_FINALIZE, _KEEP_ALIVE, _CLOSE = (json.dumps({"type": name}) for name in ("Finalize", "KeepAlive", "CloseStream"))
+_FINALIZE, _KEEP_ALIVE, _CLOSE = (named(type=kind) for kind in ("Finalize", "KeepAlive", "CloseStream"))
 
 
-class Settings(Service):
+class Settings(StreamSettings):
+    """Deepgram charges for audio and not for connections, so that one may well be warm."""
+
     url: str = "wss://api.deepgram.com/v1/listen"
-    key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "DEEPGRAM_API_KEY"
+    key_env: Variable = "DEEPGRAM_API_KEY"
     model: Annotated[str, Field(min_length=1)] = "nova-3"
     language: Annotated[str, Field(min_length=1)] = "en"
     keyterms: tuple[str, ...] = ()
@@ -49,8 +44,6 @@ class Settings(Service):
 
     With it the words may be there when the turn ends, and its end waits for nothing.
     """
-    final: Patience = 1.0
-    """Seconds from asking for the final words until those that came so far count as final."""
 
     @property
     def query(self) -> dict[str, object]:
@@ -67,165 +60,64 @@ class Settings(Service):
         }
 
 
-class DeepgramHearing:
-    """One call's ear."""
+class DeepgramWire(EarWire[Segment]):
+    """v1/listen: results say which seconds of the audio they are of."""
 
-    def __init__(self, dial: Dial, settings: Settings, line: Socket, told: Callable[[Heard], None]) -> None:
-        self._dial, self._settings, self._line, self._told = dial, settings, line, told
+    protocol = "v1/listen"
+    patience = KEEP_ALIVE
+
+    def __init__(self, dial: Dial) -> None:
+        super().__init__(dial.name, dial.brief)
         self._segments = Segments()
-        self._sent = 0
-        """Bytes."""
-        self._begun: dict[int, tuple[int, float]] = {}
-        """The utterances that have not ended: the bytes sent before each, and when it began."""
-        self._due: dict[int, float] = {}
-        """Until when the final words of an utterance are waited for."""
-        self._owed: dict[int, float] = {}
-        """Of those that were long enough to be heard, when they began."""
-        self._spoke = trio.current_time()
-        """When we sent something last."""
-        self._unanswered: float | None = None
-        """Since when audio has been sent to which nothing was said."""
-        self._heard = -math.inf
-        """When something came last."""
-        self._wait = trio.CancelScope()
 
-    async def begin(self, utterance: int) -> None:
-        self._begun[utterance] = self._sent, trio.current_time()
-        self._segments.begin(utterance, self._sent / TELEPHONE.second)
-        self._unanswered = None
-        await trio.lowlevel.checkpoint()
+    def begin(self, utterance: int) -> Step:
+        self._segments.begin(utterance, self.position)
+        return NOTHING
 
-    async def hear(self, audio: bytes) -> None:
-        self._sent += len(audio)
-        self._spoke = trio.current_time()
-        if self._unanswered is None:
-            self._unanswered = self._spoke
-        self._hurry()
-        await self._line.send(audio)
+    def hear(self, audio: bytes) -> Step:
+        return Step([self.passed(audio)])
 
-    async def end(self, utterance: int) -> None:
-        before, began = self._begun.pop(utterance)
-        heard = self._segments.end(utterance, self._sent / TELEPHONE.second)
-        if heard is None and self._sent == before:
-            heard = self._segments.give_up(utterance)
-        if heard is not None:
-            self._told(heard)
-        else:
-            self._due[utterance] = trio.current_time() + self._settings.final
-            if self._sent - before >= ENOUGH * TELEPHONE.second:
-                self._owed[utterance] = began
-            self._hurry()
-        await self._line.send(_FINALIZE)
+    def end(self, utterance: int) -> Step:
+        return Step([_FINALIZE], _all(self._segments.end(utterance, self.position)))
 
-    async def listen(self) -> None:
-        """Tell what is heard, until cancelled, and keep the connection alive. One task, that waits for what is next."""
-        while True:
-            message = None
-            with trio.CancelScope(deadline=self._next()) as self._wait:
-                message = await self._line.receive()
-            if message is None:
-                await self._late()
-            else:
-                self._unanswered, self._heard = None, trio.current_time()
-                if (segment := self._read(message)) is not None and (heard := self._segments.add(segment)) is not None:
-                    if heard.final:
-                        self._settle(heard.utterance)
-                    self._told(heard)
-
-    def _next(self) -> float:
-        """When something is to be done if nothing comes."""
-        return min(self._spoke + KEEP_ALIVE, self._stalled(), *self._due.values())
-
-    def _stalled(self) -> float:
-        """When the service has said nothing to an open utterance's audio for too long."""
-        return math.inf if self._unanswered is None or not self._begun else self._unanswered + self._settings.idle
-
-    def _hurry(self) -> None:
-        self._wait.deadline = min(self._wait.deadline, self._next())
-
-    async def _late(self) -> None:
-        """Something is due that did not come."""
-        now = trio.current_time()
-        for utterance in [utterance for utterance, at in self._due.items() if at <= now]:
-            if self._heard < self._owed.get(utterance, -math.inf):
-                raise Unreachable(NAME, f"no words within {self._settings.final:g} s of the end of the turn")
-            self._settle(utterance)
-            if (heard := self._segments.give_up(utterance)) is not None:
-                self._told(heard)
-        if now >= self._stalled():
-            raise Unreachable(NAME, f"has said nothing to {self._settings.idle:g} s of audio")
-        if now >= self._spoke + KEEP_ALIVE:
-            self._spoke = now
-            await self._line.send(_KEEP_ALIVE)
-
-    def _settle(self, utterance: int) -> None:
-        self._due.pop(utterance, None)
-        self._owed.pop(utterance, None)
-
-    def _read(self, message: str | bytes) -> Segment | None:
-        """A message's words, if it is one that has any."""
-        try:
-            told = json.loads(message)
-            kind = told["type"]
-            if kind == "Results":
-                return _segment(told)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise Garbled(NAME, f"not a message of v1/listen: {self._dial.brief(message)}") from None
+    def parse(self, told: Any) -> Segment | None:
+        kind = text(told["type"])
         if kind == "Error":
-            raise _failure(self._dial, message)
-        return None
+            raise self.failed(kind_of(str(told)), complaint(named(**told)))
+        return _segment(told) if kind == "Results" else None
+
+    def take(self, told: Segment) -> Step:
+        return Step(news=_all(self._segments.add(told)))
+
+    def give_up(self, utterance: int) -> Step:
+        return Step(news=_all(self._segments.give_up(utterance)))
+
+    def alive(self) -> Step:
+        return Step([_KEEP_ALIVE])
+
+    def bye(self) -> Step:
+        return Step([_CLOSE])
 
 
-def _segment(told: dict[str, Any]) -> Segment:
-    start = float(told["start"])
-    text = told["channel"]["alternatives"][0]["transcript"]
-    if not isinstance(text, str):
-        raise ValueError(text)
+def _all(heard: Heard | None) -> list[Heard]:
+    return [] if heard is None else [heard]
+
+
+def _segment(told: Any) -> Segment:
+    start = number(told["start"])
     return Segment(
         start,
-        start + float(told["duration"]),
-        text,
+        start + number(told["duration"]),
+        text(told["channel"]["alternatives"][0]["transcript"]),
         final=bool(told["is_final"]),
         paused=bool(told.get("speech_final")),
         asked=bool(told.get("from_finalize")),
     )
 
 
-def _failure(dial: Dial, message: str | bytes) -> ProviderError:
-    """An error inside the stream: there is no status for it, only its words."""
-    told = dial.brief(complaint(message))
-    words = dial.brief(message).lower()
-    kind: type[ProviderError] = Unreachable
-    if any(word in words for word in ("rate limit", "too many", "overloaded", "capacity")):
-        kind = Overloaded
-    elif any(word in words for word in ("invalid", "auth", "unsupported", "permission")):
-        kind = Rejected
-    return kind(NAME, told)
-
-
-class DeepgramEar:
-    format = TELEPHONE
-    chunk = 0.1
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._dial = Dial(NAME, settings, scheme="Token", extra="deepgram")
-        self._dial.library("trio_websocket")
-
-    @asynccontextmanager
-    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[DeepgramHearing]:
-        """A connection for one call."""
-        with alone():
-            async with socket(self._dial, address(self.settings.url, self.settings.query)) as line:
-                hearing = DeepgramHearing(self._dial, self.settings, line, told)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(hearing.listen)
-                    yield hearing
-                    nursery.cancel_scope.cancel()
-                with trio.move_on_after(CLOSING):
-                    await line.send(_CLOSE)
-
-
-def make(settings: dict[str, Any]) -> DeepgramEar:
+def make(settings: dict[str, Any]) -> StreamedEar:
     """The ear of an agent's `ear:` settings. Raises `Misconfigured`."""
-    return DeepgramEar(checked(Settings, settings, f"ear {NAME}"))
+    chosen = checked(Settings, settings, f"ear {NAME}")
+    dial = Dial(NAME, chosen, scheme="Token", extra="deepgram")
+    url = address(chosen.url, chosen.query)
+    return StreamedEar(dial, chosen, url, lambda: DeepgramWire(dial), keep=_KEEP_ALIVE, every=KEEP_ALIVE)

@@ -52,6 +52,8 @@ class Endpoint:
         self.least, self.most = least, most
         self.usual = (least + START * (most - least)) / HEADROOM
         """This caller's usual pause inside a turn, in seconds."""
+        self.patient = False
+        """Somebody else decides when a turn is over: a silence has to be as long as may be."""
         self.deadline: float | None = None
         """When the turn ends if nothing changes; None while the caller speaks or nothing was said.
 
@@ -84,6 +86,8 @@ class Endpoint:
     @property
     def delay(self) -> float:
         """Seconds of silence that end the turn now."""
+        if self.patient:
+            return self.most
         base = min(max(self.usual * HEADROOM, self.least), self.most)
         match shape(self._text):
             case "open":

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
 
-from parlance.actors.listener.port import Heard
+from parlance.actors.listener.port import Eager, Heard, News, Resumed, Told
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import Unreachable
 
 SILENT = "..."
 """A script entry: the transcript never comes."""
+MARKS = ("?", "+", ".", "-")
 BREAKS = "!"
 """A script entry: the ear fails while it hears this."""
 
 
 class FakeEar:
-    """Utterances in order; each word `pace` seconds after the one before, the final text `final` after the end."""
+    """Utterances in order; each word `pace` seconds after the one before, the final text `final` after the end.
 
-    format = TELEPHONE
-    chunk = 0.0
+    An entry's `?` that stands alone is an ear that thinks the turn may be over, `+` that it goes on after all, and `.`
+    that it is over, with the words before it; `-` is a word's time in which nothing is heard.
+    """
+
+    provider = "fake"
 
     def __init__(
         self, script: Sequence[str], *, first: float = 0.1973, pace: float = 0.1471, final: float = 0.0471
@@ -30,14 +34,19 @@ class FakeEar:
         self.first, self.pace, self.final = first, pace, final
 
     @asynccontextmanager
-    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[FakeHearing]:
+    async def open(self, told: Told) -> AsyncIterator[FakeHearing]:
         async with trio.open_nursery() as nursery:
             yield FakeHearing(self, nursery, told)
             nursery.cancel_scope.cancel()
 
 
 class FakeHearing:
-    def __init__(self, ear: FakeEar, nursery: trio.Nursery, told: Callable[[Heard], None]) -> None:
+    format = TELEPHONE
+    chunk = 0.0
+    endpoints = False
+    provider = "fake"
+
+    def __init__(self, ear: FakeEar, nursery: trio.Nursery, told: Told) -> None:
         self._ear, self._nursery, self._told = ear, nursery, told
         self._texts: dict[int, str] = {}
         self._spelling = trio.CancelScope()
@@ -60,12 +69,28 @@ class FakeHearing:
             self._nursery.start_soon(self._conclude, utterance)
 
     async def _spell(self, utterance: int, text: str, scope: trio.CancelScope) -> None:
-        words = text.split() if text != SILENT else []
+        heard: list[str] = []
         with scope:
-            for count in range(1, len(words) + 1):
-                await trio.sleep(self._ear.pace if count > 1 else self._ear.first)
-                self._told(Heard(utterance, " ".join(words[:count]), final=False))
+            for count, word in enumerate(text.split() if text != SILENT else []):
+                await trio.sleep(self._ear.pace if count else self._ear.first)
+                if word not in MARKS:
+                    heard.append(word)
+                if word != "-":
+                    self._told(_news(word, utterance, " ".join(heard)))
 
     async def _conclude(self, utterance: int) -> None:
         await trio.sleep(self._ear.final)
-        self._told(Heard(utterance, self._texts[utterance], final=True))
+        words = [word for word in self._texts[utterance].split() if word not in MARKS]
+        self._told(Heard(utterance, " ".join(words), final=True))
+
+
+def _news(word: str, utterance: int, text: str) -> News:
+    match word:
+        case "?":
+            return Eager(utterance, text)
+        case "+":
+            return Resumed(utterance)
+        case ".":
+            return Heard(utterance, text, final=True, ended=True)
+        case _:
+            return Heard(utterance, text, final=False)

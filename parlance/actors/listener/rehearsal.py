@@ -5,7 +5,7 @@ All its calls share one timer, so that a call has no task for it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import outcome
 import trio
 from pydantic import Field
 
-from parlance.actors.listener.port import Heard
+from parlance.actors.listener.port import Heard, Told
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.agent import Strict
 from parlance.engine.errors import Unreachable
@@ -72,13 +72,16 @@ class Timer:
 class RehearsalHearing:
     """One call's ear. `scope` surrounds what uses it."""
 
-    def __init__(
-        self, settings: Settings, timer: Timer, told: Callable[[Heard], None], scope: trio.CancelScope
-    ) -> None:
+    format = TELEPHONE
+    chunk = 0.0
+    endpoints = False
+    provider = NAME
+
+    def __init__(self, settings: Settings, timer: Timer, told: Told, scope: trio.CancelScope) -> None:
         self.fault: outcome.Error | None = None
         """What `told` raised."""
         self._settings, self._timer, self._scope = settings, timer, scope
-        self._told: Callable[[Heard], None] | None = told
+        self._told: Told | None = told
         """None once it is closed. What the timer still has for it then keeps no call alive."""
         self._interim = " ".join(settings.text.split()[: settings.words])
         self._began = 0.0
@@ -124,8 +127,7 @@ class RehearsalHearing:
 class RehearsalEar:
     """`run` is the timer of all calls; without it every call has its own."""
 
-    format = TELEPHONE
-    chunk = 0.0
+    provider = NAME
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -136,7 +138,7 @@ class RehearsalEar:
         await self._timer.run(task_status=task_status)
 
     @asynccontextmanager
-    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[RehearsalHearing]:
+    async def open(self, told: Told) -> AsyncIterator[RehearsalHearing]:
         async with self._running() as timer:
             with trio.CancelScope() as scope:
                 hearing = RehearsalHearing(self.settings, timer, told, scope)

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import Annotated, Any, cast
@@ -20,7 +20,7 @@ from pydantic import Field
 
 from parlance.actors.listener import decoder
 from parlance.actors.listener.conditioner import LINE
-from parlance.actors.listener.port import Heard
+from parlance.actors.listener.port import Heard, Told
 from parlance.codecs.format import Format
 from parlance.engine.agent import Strict
 from parlance.engine.errors import Garbled, Misconfigured, Unreachable
@@ -134,7 +134,12 @@ class Worker:
 class SphinxHearing:
     """One call's ear."""
 
-    def __init__(self, worker: Worker, told: Callable[[Heard], None]) -> None:
+    format = Format("pcm16", LINE)
+    chunk = 0.1
+    endpoints = False
+    provider = NAME
+
+    def __init__(self, worker: Worker, told: Told) -> None:
         self._worker, self._told = worker, told
         self._utterance = 0
         self._owed: set[int] = set()
@@ -187,8 +192,7 @@ class SphinxHearing:
 class SphinxEar:
     """The embedded ear. `run` owns the idle workers; without it every call starts and ends its own."""
 
-    format = Format("pcm16", LINE)
-    chunk = 0.1
+    provider = NAME
 
     def __init__(self, settings: Settings, command: list[str] | None = None) -> None:
         self.settings = settings
@@ -219,7 +223,7 @@ class SphinxEar:
                         nursery.start_soon(self._idle.pop().finish)
 
     @asynccontextmanager
-    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[SphinxHearing]:
+    async def open(self, told: Told) -> AsyncIterator[SphinxHearing]:
         """An ear for one call. Raises `Unreachable` if no worker can be started."""
         worker = await self._take()
         self._busy += 1

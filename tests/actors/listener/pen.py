@@ -5,7 +5,7 @@ Frames are numbered, so that a lost or doubled one is seen.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,9 +13,10 @@ import trio
 
 from parlance.actors.listener.actor import ListenerActor
 from parlance.actors.listener.endpoint import Endpoint
-from parlance.actors.listener.port import Heard
+from parlance.actors.listener.port import Heard, News, Told
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine import trace as t
+from parlance.engine.effort import Usage
 from parlance.engine.errors import ParlanceError, Unreachable
 
 FRAME = TELEPHONE.frame
@@ -39,6 +40,8 @@ class Pen:
     def __init__(self, *, chunk: float = 0.1, wants: Format = TELEPHONE) -> None:
         self.format = wants
         self.chunk = chunk
+        self.endpoints = False
+        self.provider = "pen"
         self.log: list[tuple[str, Any]] = []
         self.opened = 0
         self.busy = 0.0
@@ -47,7 +50,7 @@ class Pen:
         """What it is to fail at next, once."""
 
     @asynccontextmanager
-    async def open(self, told: Callable[[Heard], None]) -> AsyncIterator[Pen]:
+    async def open(self, told: Told) -> AsyncIterator[Pen]:
         self.opened += 1
         self._told = told
         with trio.CancelScope() as self._scope:
@@ -72,6 +75,9 @@ class Pen:
     def say(self, utterance: int, text: str, *, final: bool = True) -> None:
         self._told(Heard(utterance, text, final))
 
+    def tell(self, news: News) -> None:
+        self._told(news)
+
     def stop(self) -> None:
         """Listen no more, and give no reason."""
         self._scope.cancel()
@@ -90,10 +96,17 @@ class Desk:
 
     def __init__(self) -> None:
         self.start = trio.current_time()
+        self.usage = Usage()
         self.told: list[Any] = []
 
     def clock(self) -> float:
         return trio.current_time() - self.start
+
+    def foreseen(self, text: str) -> None:
+        self.told.append(("foreseen", text))
+
+    def resumed(self) -> None:
+        self.told.append("resumed")
 
     def note(self, event: t.TraceEvent) -> None:
         self.told.append(event)

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
+from streamed import CHUNK, KEY, QUIET, Words, call, failure, say, service
 from trio_websocket import WebSocketConnection
 
-from bench.simulators.conduct import Conduct, Fate
-from bench.simulators.door import Asked, Door
-from bench.simulators.listen import TEXT, check
+from bench.simulators.conduct import Fate
+from bench.simulators.listen import TEXT
 from parlance.actors.listener import deepgram
 from parlance.actors.listener.port import Heard
 from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable, inner
-
-CHUNK = b"\x80" * 800
-"""A tenth of a second, loud."""
-QUIET = b"\xff" * 800
-
-
-class Words:
-    """What was told, and waiting for it."""
-
-    def __init__(self) -> None:
-        self.all: list[Heard] = []
-        self._more = trio.Event()
-
-    def __call__(self, heard: Heard) -> None:
-        self.all.append(heard)
-        self._more.set()
-        self._more = trio.Event()
-
-    async def final(self, utterance: int) -> str:
-        while True:
-            for heard in self.all:
-                if heard.final and heard.utterance == utterance:
-                    return heard.text
-            await self._more.wait()
 
 
 @pytest.fixture
@@ -48,26 +22,17 @@ def words() -> Words:
     return Words()
 
 
-async def say(hearing: deepgram.DeepgramHearing, utterance: int, chunks: int = 12) -> None:
-    """An utterance, quicker than anybody speaks."""
-    await hearing.begin(utterance)
-    for _ in range(chunks):
-        await hearing.hear(CHUNK)
-        await trio.sleep(0.005)
-    await hearing.end(utterance)
-
-
 async def test_interim_words_come_while_the_caller_speaks_and_final_ones_after(provider: Any, words: Words) -> None:
     with trio.fail_after(5):
         async with deepgram.make({"url": provider.listen}).open(words) as hearing:
             await say(hearing, 1)
             assert await words.final(1) == TEXT
-            interims = [heard.text for heard in words.all if not heard.final]
+            interims = [heard.text for heard in words.heard if not heard.final]
             assert interims[0] == "I would"
             assert all(TEXT.startswith(text) for text in interims)
             await say(hearing, 2)
             assert await words.final(2) == TEXT
-    assert [heard.utterance for heard in words.all] == sorted(heard.utterance for heard in words.all)
+    assert [heard.utterance for heard in words.heard] == sorted(heard.utterance for heard in words.heard)
     assert provider.conduct.requests["Finalize"] == 2
 
 
@@ -102,7 +67,7 @@ async def test_an_utterance_without_audio_has_no_words(provider: Any, words: Wor
 
 
 async def test_silence_keeps_the_connection_alive(provider: Any, words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deepgram, "KEEP_ALIVE", 0.05)
+    monkeypatch.setattr(deepgram.DeepgramWire, "patience", 0.05)
     with trio.fail_after(5):
         async with deepgram.make({"url": provider.listen}).open(words) as hearing:
             while provider.conduct.requests["KeepAlive"] < 3:
@@ -111,60 +76,81 @@ async def test_silence_keeps_the_connection_alive(provider: Any, words: Words, m
             assert await words.final(1) == TEXT
 
 
-async def call(url: str, words: Words, *, utterances: int = 0, chunks: int = 12, **settings: Any) -> None:
-    """A call that goes on until its ear fails, or for too long."""
-    with trio.fail_after(4):
-        async with deepgram.make({"url": url, **settings}).open(words) as hearing:
-            for utterance in range(utterances):
-                await say(hearing, utterance, chunks)
-            await trio.sleep_forever()
-
-
 async def fails(provider: Any, words: Words) -> ProviderError:
     """The error that ends an ear which hears an utterance."""
-    with pytest.raises(ProviderError) as caught:
-        await call(provider.listen, words, utterances=1)
-    return caught.value
+    return await failure(deepgram.make({"url": provider.listen}), words)
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, Overloaded), (500, Unreachable), (400, Rejected)])
 async def test_a_refused_handshake_says_whose_turn_it_is(provider: Any, words: Words, status: int, error: type) -> None:
     provider.conduct.fates.append(Fate.ERROR)
     provider.conduct.statuses = (status,)
-    failure = await fails(provider, words)
-    assert type(failure) is error
-    assert str(status) in str(failure)
-    assert "as it was told to" in str(failure)
+    told = await fails(provider, words)
+    assert type(told) is error
+    assert str(status) in str(told)
+    assert "as it was told to" in str(told)
 
 
 async def test_a_wrong_key_is_told_without_the_key(provider: Any, words: Words) -> None:
     provider.conduct.key = "another"
-    failure = await fails(provider, words)
-    assert type(failure) is Rejected
-    assert "401 wrong or missing key ***" in str(failure)
-    assert "secret" not in repr(failure) + repr(failure.__cause__)
+    told = await fails(provider, words)
+    assert type(told) is Rejected
+    assert "401 wrong or missing key ***" in str(told)
+    assert KEY not in repr(told) + repr(told.__cause__)
 
 
 async def test_an_error_in_mid_stream_ends_the_ear(provider: Any, words: Words) -> None:
     provider.conduct.fates.extend((Fate.NONE, Fate.ERROR))
-    failure = await fails(provider, words)
-    assert type(failure) is Unreachable
-    assert "as it was told to" in str(failure)
+    told = await fails(provider, words)
+    assert type(told) is Unreachable
+    assert "as it was told to" in str(told)
 
 
 async def test_a_connection_cut_in_mid_stream_ends_the_ear(provider: Any, words: Words) -> None:
     provider.conduct.fates.extend((Fate.NONE, Fate.CUT))
-    failure = await fails(provider, words)
-    assert type(failure) is Unreachable
-    assert "1006" in str(failure)
-    assert words.all
-    assert not words.all[-1].final
+    told = await fails(provider, words)
+    assert type(told) is Unreachable
+    assert "1006" in str(told)
+    assert words.heard
+    assert not words.heard[-1].final
+
+
+async def test_a_refusal_says_for_how_long(provider: Any, words: Words) -> None:
+    provider.conduct.fates.append(Fate.ERROR)
+    provider.conduct.statuses, provider.conduct.retry_after = (429,), "7"
+    assert (await fails(provider, words)).after == 7
+
+
+@pytest.mark.parametrize(
+    ("fate", "error"), [(Fate.SILENT, Unreachable), (Fate.HALF, Garbled), (Fate.TYPES, Garbled), (Fate.HUGE, Garbled)]
+)
+async def test_an_answer_that_is_none_ends_the_ear(provider: Any, words: Words, fate: Fate, error: type) -> None:
+    provider.conduct.fates.extend((Fate.NONE, fate))
+    assert type(await fails(provider, words)) is error
+
+
+async def test_an_empty_transcript_is_no_words(provider: Any, words: Words) -> None:
+    provider.conduct.fates.extend((Fate.NONE, Fate.EMPTY))
+    with trio.fail_after(5):
+        async with deepgram.make({"url": provider.listen}).open(words) as hearing:
+            await say(hearing, 1)
+            assert await words.final(1) == ""
+
+
+async def test_after_a_cut_the_next_connection_hears(provider: Any, words: Words) -> None:
+    provider.conduct.fates.extend((Fate.NONE, Fate.CUT))
+    ear = deepgram.make({"url": provider.listen})
+    await failure(ear, words)
+    with trio.fail_after(5):
+        async with ear.open(words) as hearing:
+            await say(hearing, 5)
+            assert await words.final(5) == TEXT
 
 
 async def test_a_stall_while_the_caller_speaks_ends_at_its_deadline(provider: Any, words: Words) -> None:
     provider.conduct.fates.extend((Fate.NONE, Fate.STALL))
     with pytest.raises(Unreachable, match=r"nothing to 0\.2 s of audio"):
-        await call(provider.listen, words, utterances=1, chunks=10_000, idle=0.2)
+        await call(deepgram.make({"url": provider.listen, "idle": 0.2}), words, utterances=1, chunks=10_000)
 
 
 async def test_final_words_that_do_not_come_are_those_so_far(provider: Any, words: Words) -> None:
@@ -175,30 +161,14 @@ async def test_final_words_that_do_not_come_are_those_so_far(provider: Any, word
             assert await words.final(1) == "I would"
 
 
-Talk = Callable[[WebSocketConnection], Any]
-
-
-@asynccontextmanager
-async def service(talk: Talk) -> AsyncIterator[str]:
-    """A service that does what `talk` does with a connection."""
-
-    async def line(asked: Asked, connection: WebSocketConnection, conduct: Conduct) -> None:
-        await talk(connection)
-
-    async with trio.open_nursery() as nursery:
-        port = await nursery.start(Door(Conduct(), {}, {"/v1/listen": (check, line)}).serve, 0)
-        yield f"ws://127.0.0.1:{port}/v1/listen"
-        nursery.cancel_scope.cancel()
-
-
 async def test_a_service_that_never_says_anything_is_left_for_another(words: Words) -> None:
     async def deaf(connection: WebSocketConnection) -> None:
         while True:
             await connection.get_message()
 
-    async with service(deaf) as url:
+    async with service("/v1/listen", deaf) as url:
         with pytest.raises(Unreachable, match=r"no words within 0\.2 s"):
-            await call(url, words, utterances=1, final=0.2)
+            await call(deepgram.make({"url": url, "final": 0.2}), words, utterances=1)
     assert words.all == []
 
 
@@ -213,9 +183,9 @@ RESULT = '{"type":"Results","start":0,"duration":1,"is_final":true,"channel":{"a
     ],
 )  # fmt: skip
 async def test_what_is_no_message_is_garbled(message: str, words: Words) -> None:
-    async with service(lambda connection: connection.send_message(message)) as url:
+    async with service("/v1/listen", lambda connection: connection.send_message(message)) as url:
         with pytest.raises(Garbled, match=r"not a message of v1/listen"):
-            await call(url, words)
+            await call(deepgram.make({"url": url}), words)
 
 
 async def test_other_messages_are_passed_over(words: Words) -> None:
@@ -224,7 +194,7 @@ async def test_other_messages_are_passed_over(words: Words) -> None:
             await connection.send_message(message)
         await connection.get_message()
 
-    async with service(talk) as url:
+    async with service("/v1/listen", talk) as url:
         async with deepgram.make({"url": url}).open(words) as hearing:
             await hearing.begin(1)
             with trio.fail_after(3):
@@ -238,9 +208,9 @@ async def test_other_messages_are_passed_over(words: Words) -> None:
     [(1008, Rejected), (1011, Unreachable), (1013, Overloaded), (1003, Garbled), (4000, Unreachable)],
 )
 async def test_a_closed_connection_says_why(code: int, error: type, words: Words) -> None:
-    async with service(lambda connection: connection.aclose(code, "because")) as url:
+    async with service("/v1/listen", lambda connection: connection.aclose(code, "because")) as url:
         with pytest.raises(ProviderError, match=f"{code} because") as caught:
-            await call(url, words)
+            await call(deepgram.make({"url": url}), words)
     assert type(caught.value) is error
 
 
@@ -249,12 +219,12 @@ async def test_nobody_there_is_unreachable(nursery: trio.Nursery, words: Words) 
     port = listeners[0].socket.getsockname()[1]
     await listeners[0].aclose()
     with pytest.raises(Unreachable, match="connection lost"):
-        await call(f"ws://127.0.0.1:{port}/v1/listen", words)
+        await call(deepgram.make({"url": f"ws://127.0.0.1:{port}/v1/listen"}), words)
 
 
 async def test_a_failure_of_tls_is_told_in_its_own_words(provider: Any, words: Words) -> None:
     with pytest.raises(Unreachable, match=r"connection lost: .*SSL"):
-        await call(provider.listen.replace("ws:", "wss:"), words)
+        await call(deepgram.make({"url": provider.listen.replace("ws:", "wss:")}), words)
 
 
 async def test_a_handshake_that_is_never_answered_ends_at_its_deadline(nursery: trio.Nursery, words: Words) -> None:
@@ -266,7 +236,7 @@ async def test_a_handshake_that_is_never_answered_ends_at_its_deadline(nursery: 
     listeners = await nursery.start(partial(trio.serve_tcp, silent, 0, host="127.0.0.1"))
     url = f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/v1/listen"
     with pytest.raises(Unreachable, match=r"no connection within 0\.2 s"):
-        await call(url, words, connect=0.2)
+        await call(deepgram.make({"url": url, "connect": 0.2}), words)
 
 
 async def test_leaving_and_being_cancelled_leave_nothing(provider: Any, words: Words) -> None:

@@ -7,7 +7,8 @@ import trio
 import trio.testing
 from pen import BEAT, DELAY, FRAME, Pen, frame, room
 
-from parlance.actors.listener.actor import EARLY, KEEP, PREROLL
+from parlance.actors.listener.actor import EARLY, PREROLL
+from parlance.actors.listener.utterance import KEEP
 from parlance.codecs.format import Format
 from parlance.engine import trace as t
 

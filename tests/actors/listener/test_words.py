@@ -10,8 +10,9 @@ import pytest
 import trio
 from pen import BEAT, DELAY, Pen, room
 
-from parlance.actors.listener.actor import KEEP, PREROLL, joined
+from parlance.actors.listener.actor import PREROLL
 from parlance.actors.listener.port import Heard
+from parlance.actors.listener.utterance import KEEP, joined
 from parlance.engine.errors import Unreachable
 
 

@@ -1,0 +1,154 @@
+"""What a streaming ear says and is told over one connection: what every provider's protocol has in common. Pure.
+
+A provider's wire makes messages of what the listener asks for, and news of the messages that come. It knows no clock
+and no socket; `stream.py` has both. Positions are seconds of the audio that was sent over this connection.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from parlance.actors.listener.port import News
+from parlance.codecs.format import TELEPHONE, Format
+from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
+
+Message = str | bytes
+Parsed = TypeVar("Parsed")
+
+_BUSY = ("rate limit", "too many", "overloaded", "capacity")
+_WRONG = ("invalid", "auth", "unsupported", "permission", "unparsable")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What comes of something: messages to send, and news to tell, both in their order."""
+
+    send: Sequence[Message] = ()
+    news: Sequence[News] = ()
+
+
+NOTHING = Step()
+
+
+class EarWire(ABC, Generic[Parsed]):
+    """One connection's protocol. `name` is what its errors begin with; `brief` shortens what a provider said and takes
+    the key out of it.
+    """
+
+    protocol: str
+    """What its provider calls it."""
+    format: Format = TELEPHONE
+    chunk = 0.1
+    endpoints = False
+    alone = 1
+    """How many utterances of a second or more, one after the other, a working service may have nothing to say to; with
+    as many it has gone."""
+
+    def __init__(self, name: str, brief: Callable[[object], str]) -> None:
+        self.name, self._brief = name, brief
+        self._sent = 0
+
+    @property
+    def position(self) -> float:
+        """Where we are: how much audio was sent."""
+        return self._sent / self.format.second
+
+    @property
+    @abstractmethod
+    def patience(self) -> float:
+        """Seconds without a message of ours after which `alive` has something to send. It may change with a step."""
+
+    def hello(self) -> Step:
+        """The connection is open."""
+        return NOTHING
+
+    @abstractmethod
+    def begin(self, utterance: int) -> Step:
+        """An utterance begins here."""
+
+    @abstractmethod
+    def hear(self, audio: bytes) -> Step:
+        """Audio, in `format`."""
+
+    @abstractmethod
+    def end(self, utterance: int) -> Step:
+        """An utterance, which had audio, ends here: ask for its final words, or tell them if they are known."""
+
+    def receive(self, message: Message) -> Step | None:
+        """A message came. None: it says nothing of the audio, as greetings do. Raises `Garbled` for what the protocol
+        does not know, and what an error in it says.
+        """
+        try:
+            told = self.parse(json.loads(message))
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
+            raise Garbled(self.name, f"not a message of {self.protocol}: {self._brief(message)}") from None
+        return None if told is None else self.take(told)
+
+    @abstractmethod
+    def parse(self, told: Any) -> Parsed | None:
+        """A message that is JSON; None if it says nothing of the audio. Raises whatever reading what is not there
+        raises, and a `ProviderError` if the message is one.
+        """
+
+    @abstractmethod
+    def take(self, told: Parsed) -> Step:
+        """What comes of a message."""
+
+    @abstractmethod
+    def give_up(self, utterance: int) -> Step:
+        """Wait no longer for an utterance's final words: they are what is known. Nothing if it was over before."""
+
+    @abstractmethod
+    def alive(self) -> Step:
+        """Nothing was sent for `patience`."""
+
+    def bye(self) -> Step:
+        """The connection is left."""
+        return NOTHING
+
+    def failed(self, kind: type[ProviderError], told: object) -> ProviderError:
+        """An error that the service has told."""
+        return kind(self.name, self._brief(told))
+
+    def passed(self, audio: bytes) -> bytes:
+        """`audio`, counted as sent."""
+        self._sent += len(audio)
+        return audio
+
+    def silence(self, seconds: float) -> bytes:
+        """So much of it, in whole samples."""
+        return self.format.silence * round(seconds * self.format.rate)
+
+
+def named(**fields: Any) -> str:
+    """A message of JSON."""
+    return json.dumps(fields)
+
+
+def text(value: Any) -> str:
+    """Raises `TypeError`."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def number(value: Any) -> float:
+    """Raises `TypeError`, `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    if not math.isfinite(value):
+        raise ValueError
+    return float(value)
+
+
+def kind_of(told: str) -> type[ProviderError]:
+    """What an error inside a stream is: there is no status for it, only its words."""
+    words = told.lower().replace("_", " ")
+    if any(word in words for word in _BUSY):
+        return Overloaded
+    return Rejected if any(word in words for word in _WRONG) else Unreachable
