@@ -1,36 +1,52 @@
 """The thinker: the history and a turn to the mind, the mind's text to the voice, phrase by phrase.
 
 The history belongs to the call, not to a run of this actor: a restarted thinker takes up the turn in hand again, if
-none of it has been put to the voice yet. What the mind has done in that turn is not done again.
+none of it has been put to the voice yet. What the mind has done in that turn is not done again. A reply that breaks off
+after some of it was put to the voice ends with the agent's regret: the caller is not left with half a sentence.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
 import trio
 
+from parlance.actors.thinker.guess import Guess
+from parlance.actors.thinker.hands import Hands, Job
 from parlance.actors.thinker.history import History
 from parlance.actors.thinker.phrases import Splitter
-from parlance.actors.thinker.port import Act, Mind
-from parlance.engine.errors import ProviderError
+from parlance.actors.thinker.port import Act, Ask, Entry, Line, Mind, Spent, Thought, Token, Use
+from parlance.actors.thinker.tools import DONE, OWN
+from parlance.engine.effort import ProviderFailed, ProviderServed, ThoughtAhead
+from parlance.engine.errors import Garbled, ProviderError
 from parlance.engine.mailbox import Mailbox, Policy
 from parlance.engine.message import Broken
 from parlance.engine.roles import Desk
 from parlance.engine.trace import PhraseReady
 from parlance.engine.turn import Turn
+from parlance.engine.witness import Failed, Served
 
 ORDERS = 32
 """Turns that may wait: more are a bug, since a turn that has ended takes no time."""
+ROUNDS = 8
+"""How often, in one reply, a mind may ask for tools: more than that is a loop."""
 
 
 class ThinkerActor:
-    """One call's mind."""
+    """One call's mind. `regret`: the words with which a reply ends that breaks off."""
 
-    def __init__(self, mind: Mind, history: History, desk: Desk) -> None:
+    def __init__(self, mind: Mind, history: History, desk: Desk, hands: Hands, *, regret: str = "") -> None:
         self.history = history
-        self._mind, self._desk = mind, desk
+        self.hands = hands
+        self._mind, self._desk, self._regret = mind, desk, regret
         self._orders: Mailbox[Turn] = Mailbox(ORDERS, Policy.REFUSE)
         self._hand: Turn | None = None
         self._acts: list[Act] = []
+        self._guess: Guess | None = None
+        self._nursery: trio.Nursery | None = None
+        self._provider = mind.provider
+        """Who answers at present."""
 
     def think(self, turn: Turn) -> None:
         self._orders.put_nowait(turn)
@@ -42,44 +58,143 @@ class ThinkerActor:
         self.history.agent(heard)
         self._mind.committed(heard, complete)
 
+    # ----------------------------------------------------------------------------------- thinking ahead
+
+    def foresee(self, words: str) -> None:
+        if not self._mind.ahead or self._nursery is None or self._hand is not None:
+            return
+        lines = self.history.lines(words)
+        if self._guess is not None and self._guess.fits(lines):
+            return
+        self.forget()
+        self._guess = Guess(lines, self._desk.clock())
+        self._desk.usage.asked(self._provider)
+        self._nursery.start_soon(self._guess.work, self._mind, self.hands.toolbox.declared)
+
+    def forget(self) -> None:
+        if self._guess is not None:
+            self._guess.drop()
+            self._guess = None
+            self._desk.usage.discarded += 1
+
+    def _foreseen(self, turn: Turn, entries: Sequence[Entry]) -> Guess | None:
+        """What was thought ahead, if it is the reply to this."""
+        guess = self._guess
+        if guess is None or not guess.fits(entries):
+            self.forget()
+            return None
+        self._guess = None
+        self._desk.note(ThoughtAhead(turn.number, round(self._desk.clock() - guess.began, 3)))
+        return guess
+
+    # --------------------------------------------------------------------------------------- answering
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Answer turns, one after another. An error of the mind that another try may mend ends this run, and the
         supervisor begins another; any other ends the reply.
         """
-        task_status.started()
-        while True:
-            if self._hand is None:
-                self._hand = await self._orders.get()
-                self._acts.clear()
-            await self._answer(self._hand)
-            self._hand = None
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            try:
+                while True:
+                    if self._hand is None:
+                        self._hand = await self._orders.get()
+                        self._acts.clear()
+                    await self._answer(self._hand)
+                    self._hand = None
+            finally:
+                self.forget()
+                self._nursery.cancel_scope.cancel()
+                self._nursery = None
 
     async def _answer(self, turn: Turn) -> None:
         with turn.work():
-            if not turn.said:
-                try:
+            try:
+                if not turn.said:
                     await self._reply(turn)
-                except ProviderError as error:
+            except ProviderError as error:
+                if not turn.said:
                     if error.retry:
                         raise
-                    if not turn.said:
-                        self._desk.happen(Broken(turn.number, str(error)))
+                    self._desk.happen(Broken(turn.number, str(error)))
+                else:
+                    self._desk.note(ProviderFailed("mind", error.provider, str(error), turn.number))
+                    if self._regret:
+                        await self._hand_over(turn, self._regret)
             turn.phrases.close()
 
     async def _reply(self, turn: Turn) -> None:
-        splitter = Splitter()
-        async with self._mind.think(self.history.lines()) as thoughts:
+        entries: list[Entry] = list(self.history.lines())
+        for _ in range(ROUNDS):
+            said, asks = await self._round(turn, entries)
+            if not asks:
+                return
+            uses = await self._use(turn, asks)
+            if said and all(ask.name in OWN for ask in asks):
+                return
+            entries += [Line("agent", said), *uses] if said else uses
+        raise Garbled(self._provider, f"has asked for tools {ROUNDS} times in one reply")
+
+    async def _round(self, turn: Turn, entries: Sequence[Entry]) -> tuple[str, list[Ask]]:
+        """One request to the mind: what it said, which is on its way to the voice, and the tools it asks for."""
+        splitter, said, asks = Splitter(), [], []
+        async with self._thoughts(turn, entries) as thoughts:
             async for thought in thoughts:
-                if isinstance(thought, Act):
-                    if thought not in self._acts:
-                        self._acts.append(thought)
-                        self._desk.act(turn.number, thought.name, thought.details)
-                    continue
-                turn.mark("first_token")
-                for phrase in splitter.feed(thought.text):
-                    await self._hand_over(turn, phrase)
+                match thought:
+                    case Token(text):
+                        turn.mark("first_token")
+                        said.append(text)
+                        for phrase in splitter.feed(text):
+                            await self._hand_over(turn, phrase)
+                    case Act():
+                        self._act(turn, thought)
+                    case Ask():
+                        asks.append(thought)
+                    case Spent(tokens_in, tokens_out, cached):
+                        self._desk.usage.thought(self._provider, tokens_in, tokens_out, cached)
+                    case Served(provider):
+                        self._provider = provider
+                        self._desk.note(ProviderServed("mind", provider, turn.number))
+                    case Failed(provider, error):
+                        self._desk.note(ProviderFailed("mind", provider, error, turn.number))
         for phrase in splitter.flush():
             await self._hand_over(turn, phrase)
+        return "".join(said).strip(), asks
+
+    @asynccontextmanager
+    async def _thoughts(self, turn: Turn, entries: Sequence[Entry]) -> AsyncIterator[AsyncIterator[Thought]]:
+        if guess := self._foreseen(turn, entries):
+            async with aclosing(guess.thoughts()) as ahead:
+                yield ahead
+            return
+        self._desk.usage.asked(self._provider)
+        async with self._mind.think(entries, self.hands.toolbox.declared) as thoughts:
+            yield thoughts
+
+    def _act(self, turn: Turn, act: Act) -> None:
+        if act not in self._acts:
+            self._acts.append(act)
+            self._desk.act(turn.number, act.name, act.details)
+
+    # ------------------------------------------------------------------------------------------- tools
+
+    async def _use(self, turn: Turn, asks: Sequence[Ask]) -> list[Use]:
+        """What comes of the tools; they are used side by side. Nothing of it is lost if the turn ends meanwhile."""
+        jobs: list[Job | Use] = [self._begin(turn, ask) for ask in asks]
+        for job in jobs:
+            if isinstance(job, Job):
+                await job.done.wait()
+        return [job.use if isinstance(job, Job) else job for job in jobs]
+
+    def _begin(self, turn: Turn, ask: Ask) -> Job | Use:
+        if ask.name in OWN and self.hands.toolbox.known(ask.name):
+            self._act(turn, Act(ask.name, {name: str(value) for name, value in ask.arguments.items()}))
+            use = Use(ask.id, ask.name, ask.arguments, DONE[ask.name], ask.opaque)
+            self.history.used(use)
+            return use
+        job = self.hands.use(turn.number, ask, self.history.used)
+        self.history.used(job.use)
+        return job
 
     async def _hand_over(self, turn: Turn, phrase: str) -> None:
         self._desk.note(PhraseReady(turn.number, phrase))

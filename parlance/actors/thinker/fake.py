@@ -11,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import trio
 
-from parlance.actors.thinker.port import Act, Line, Thought, Token
+from parlance.actors.thinker.port import Act, Ask, Entry, Spent, Thought, Token, Tool
 from parlance.engine.errors import Unreachable
 
 BREAKS = "!"
@@ -21,16 +21,23 @@ SILENT = "..."
 
 
 class FakeMind:
-    """`{act}` in a reply is an act; a reply that ends in `!!` fails after what stands before it."""
+    """`{act}` in a reply is an act, `[tool]` asks for a tool; a reply that ends in `!!` fails after what stands before
+    it. `ahead`: it may be asked about words that are not final.
+    """
 
-    def __init__(self, script: Sequence[str], *, wait: float = 0.096, pace: float = 0.0113) -> None:
+    def __init__(
+        self, script: Sequence[str], *, wait: float = 0.096, pace: float = 0.0113, ahead: bool = False
+    ) -> None:
         self.script = list(script)
-        self.asked: list[tuple[Line, ...]] = []
+        self.asked: list[tuple[Entry, ...]] = []
+        self.provider, self.ahead = "fake", ahead
         self.heard: list[tuple[str, bool]] = []
-        self.wait, self.pace = wait, pace
+        self.wait, self.pace, self.calls = wait, pace, 0
 
     @asynccontextmanager
-    async def think(self, history: Sequence[Line]) -> AsyncIterator[AsyncIterator[Thought]]:
+    async def think(
+        self, history: Sequence[Entry], tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[AsyncIterator[Thought]]:
         self.asked.append(tuple(history))
         text = self.script.pop(0) if self.script else "I have nothing more to say."
         async with aclosing(self._thoughts(text)) as thoughts:
@@ -48,7 +55,12 @@ class FakeMind:
             if word.startswith("{"):
                 yield Act(word.strip("{}"))
                 continue
+            if word.startswith("["):
+                self.calls += 1
+                yield Ask(f"call{self.calls}", word.strip("[]"), {"number": self.calls})
+                continue
             yield Token(word + " ")
             await trio.sleep(self.pace)
+        yield Spent(10, len(text.split()))
         if fails:
             raise Unreachable("fake mind", "it broke, as its script says")

@@ -6,8 +6,9 @@ Nobody but the thinker writes it. What was said and what was heard of it is the 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
-from parlance.actors.thinker.port import Line
+from parlance.actors.thinker.port import Entry, Line, Use
 
 LINES = 200
 CHARACTERS = 24_000
@@ -26,7 +27,7 @@ class History:
             raise ValueError("a history keeps at least one line and one character")
         self._most_lines = lines
         self._most_characters = characters
-        self._entries: deque[Line] = deque()
+        self._entries: deque[Entry] = deque()
         self._characters = 0
         self._dropped = 0
 
@@ -44,26 +45,46 @@ class History:
         if heard := heard.strip():
             self._append(Line("agent", heard))
 
+    def used(self, use: Use) -> None:
+        """The mind has used a tool. One that has not finished yet is told again, with the same id, when it has."""
+        for at, entry in enumerate(self._entries):
+            if isinstance(entry, Use) and entry.id == use.id:
+                self._characters += _size(use) - _size(entry)
+                self._entries[at] = replace(entry, result=use.result)
+                return
+        self._append(use)
+
     @property
     def dropped(self) -> int:
         """How many entries were dropped to stay within the bounds."""
         return self._dropped
 
-    def lines(self) -> tuple[Line, ...]:
-        """The conversation. Adjacent entries of the caller are one line: the caller went on talking."""
-        merged: list[Line] = []
-        for entry in self._entries:
-            if merged and entry.who == "caller" and merged[-1].who == "caller":
-                merged[-1] = Line("caller", f"{merged[-1].text} {entry.text}")
+    def lines(self, more: str = "") -> tuple[Entry, ...]:
+        """The conversation. Adjacent entries of the caller are one line: the caller went on talking.
+
+        `more`: what the caller would have said besides, if that turns out to be so.
+        """
+        merged: list[Entry] = []
+        for entry in (*self._entries, *((Line("caller", more.strip()),) if more.strip() else ())):
+            last = merged[-1] if merged else None
+            if isinstance(entry, Line) and isinstance(last, Line) and entry.who == last.who == "caller":
+                merged[-1] = Line("caller", f"{last.text} {entry.text}")
             else:
                 merged.append(entry)
         return tuple(merged)
 
-    def _append(self, line: Line) -> None:
-        self._entries.append(line)
-        self._characters += len(line.text)
+    def _append(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._characters += _size(entry)
         while len(self._entries) > 1 and (
             len(self._entries) > self._most_lines or self._characters > self._most_characters
         ):
-            self._characters -= len(self._entries.popleft().text)
+            self._characters -= _size(self._entries.popleft())
             self._dropped += 1
+
+
+def _size(entry: Entry) -> int:
+    """Characters, more or less."""
+    if isinstance(entry, Line):
+        return len(entry.text)
+    return len(entry.name) + len(str(entry.arguments)) + len(entry.result)

@@ -6,10 +6,12 @@ each side really heard.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from parlance.engine.witness import Failed, Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,33 @@ class Line:
 
     who: Literal["caller", "agent"]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A tool that the mind has used, and what came of it.
+
+    `opaque`: what the service wants back with the call besides (Gemini's `thoughtSignature`). Uses that stand side by
+    side in a history were asked for in one reply; words of the agent directly before them were its words before them.
+    """
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    result: str
+    opaque: str = ""
+
+
+Entry = Line | Use
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that a mind may use. `parameters`: a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +64,57 @@ class Act:
     details: dict[str, str] = field(default_factory=dict)
 
 
-Thought = Token | Act
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The mind wants tool `name` used with `arguments`: the reply goes on when it is told what came of it.
+
+    `id` is the service's own, or one that the adapter made up where the service has none; unique in a call.
+    """
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    opaque: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a request has cost, in tokens. `cached`: of those that went in, how many were cheaper."""
+
+    tokens_in: int
+    tokens_out: int
+    cached: int = 0
+
+
+Thought = Token | Act | Ask | Spent | Served | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes the minds of one provider, each call's own. Providers that keep connections have a maker of their own."""
+
+    provider: str
+    make: Callable[[], Mind]
+
+    def __call__(self) -> Mind:
+        return self.make()
 
 
 class Mind(Protocol):
     """One call's mind. Errors are `engine.errors.ProviderError`."""
 
-    def think(self, history: Sequence[Line]) -> AbstractAsyncContextManager[AsyncIterator[Thought]]:
-        """The reply to `history`, whose last line is the caller's. Leaving the context stops the work at once."""
+    provider: str
+    """The provider's name as the agent's file has it."""
+    ahead: bool
+    """Whether it may think about words that are not final yet. Only one that remembers nothing may."""
+
+    def think(
+        self, history: Sequence[Entry], tools: Sequence[Tool] = ()
+    ) -> AbstractAsyncContextManager[AsyncIterator[Thought]]:
+        """The reply to `history`, which ends with the caller's line, or with uses of tools that the reply goes on from.
+
+        Leaving the context stops the work at once.
+        """
 
     def committed(self, heard: str, complete: bool) -> None:
         """What the caller heard of the last reply, and whether that was all of it."""

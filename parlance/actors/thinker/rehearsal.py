@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from itertools import cycle, islice
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import trio
 from pydantic import Field
 
-from parlance.actors.thinker.port import Line, Thought, Token
+from parlance.actors.thinker.port import Entry, Maker, Thought, Token, Tool
 from parlance.engine.agent import Agent, Strict
 from parlance.engine.faults import checked
 
@@ -31,11 +31,16 @@ class Settings(Strict):
 
 
 class RehearsalMind:
+    provider = NAME
+    ahead = False
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     @asynccontextmanager
-    async def think(self, history: Sequence[Line]) -> AsyncIterator[AsyncIterator[Thought]]:
+    async def think(
+        self, history: Sequence[Entry], tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[AsyncIterator[Thought]]:
         async with aclosing(self._reply()) as thoughts:
             yield thoughts
 
@@ -49,7 +54,7 @@ class RehearsalMind:
             yield Token(f" {word}" if number else word)
 
 
-def make(settings: dict[str, Any], _agent: Agent | None = None) -> Callable[[], RehearsalMind]:
+def make(settings: dict[str, Any], _agent: Agent | None = None) -> Maker:
     """A maker of one mind per call, of an agent's `mind:` settings. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"mind {NAME}")
-    return lambda: RehearsalMind(chosen)
+    return Maker(NAME, lambda: RehearsalMind(chosen))

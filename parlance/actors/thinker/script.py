@@ -19,7 +19,7 @@ from parlance.actors.thinker.book import Book
 from parlance.actors.thinker.dialogue import step
 from parlance.actors.thinker.form import Reply, State
 from parlance.actors.thinker.form import heard as take_heard
-from parlance.actors.thinker.port import Line, Thought, Token
+from parlance.actors.thinker.port import Entry, Line, Maker, Thought, Token, Tool
 from parlance.engine.agent import Agent, Strict
 from parlance.engine.errors import Misconfigured
 from parlance.engine.faults import Fault, explain, told
@@ -52,6 +52,9 @@ class ScriptMind:
     it are not read again, and what was not heard of it is said first.
     """
 
+    provider = NAME
+    ahead = False
+
     def __init__(self, book: Book, today: Callable[[], date]) -> None:
         self._book = book
         self._today = today
@@ -62,8 +65,12 @@ class ScriptMind:
         self._fresh = True
 
     @asynccontextmanager
-    async def think(self, history: Sequence[Line]) -> AsyncIterator[AsyncIterator[Thought]]:
-        async with aclosing(self._thoughts(history)) as thoughts:
+    async def think(
+        self, history: Sequence[Entry], tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[AsyncIterator[Thought]]:
+        # What tools another mind has used before this one took over is in what was said of it.
+        lines = [entry for entry in history if isinstance(entry, Line)]
+        async with aclosing(self._thoughts(lines)) as thoughts:
             yield thoughts
 
     def committed(self, heard: str, complete: bool) -> None:
@@ -119,11 +126,12 @@ class ScriptMind:
 
 def faults(agent: Agent) -> list[Fault]:
     """What is wrong with the agent's script: where in its YAML, and what. Empty for agents with another mind."""
-    if agent.mind.kind != NAME:
+    mine = next((one for one in agent.mind.chain if one.kind == NAME), None)
+    if mine is None:
         return []
     found: list[Fault] = []
     try:
-        Settings(**agent.mind.settings)
+        Settings(**mine.settings)
     except ValidationError as error:
         found += [(("mind", *where), text) for where, text in explain(error, Settings)]
     if agent.script is None:
@@ -133,9 +141,7 @@ def faults(agent: Agent) -> list[Fault]:
     return found
 
 
-def make(
-    settings: dict[str, Any], agent: Agent, *, today: Callable[[], date] | None = None
-) -> Callable[[], ScriptMind]:
+def make(settings: dict[str, Any], agent: Agent, *, today: Callable[[], date] | None = None) -> Maker:
     """A maker of one mind per call. Raises `Misconfigured` with every fault of the script.
 
     `today`: what day it is where the agent is; for tests.
@@ -148,4 +154,4 @@ def make(
     assert script is not None
     zone = ZoneInfo(settings["timezone"]) if settings.get("timezone") else None
     book = Book(script, agent.transfer)
-    return lambda: ScriptMind(book, today or (lambda: datetime.now(zone).date()))
+    return Maker(NAME, lambda: ScriptMind(book, today or (lambda: datetime.now(zone).date())))

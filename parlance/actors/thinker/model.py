@@ -1,0 +1,221 @@
+"""What the protocols of language models have in common: the history in turns, calls of tools that come in pieces. Pure.
+
+A wire turns a history into a request, and the data of one server-sent event after another into thoughts. What is wrong
+with an event is a `ValueError`; what a service says itself is a `Complaint`. Who does the I/O makes provider errors of
+them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from parlance.actors.thinker.port import Ask, Entry, Spent, Thought, Token, Tool, Use
+from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
+
+OPENING = "(The call begins.)"
+"""The first line of the caller for services that want one, where the agent has spoken first."""
+
+MADE = "made-"
+"""What ids begin with that were made here, for calls of tools that came without one."""
+Name = Callable[[], str]
+"""Makes such an id: unique in a call of the telephone."""
+
+_ODD = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST = 64
+_OVERLOADED = (429, 503, 529)
+
+
+class Wire(Protocol):
+    """One service's protocol, for one agent."""
+
+    def request(self, history: Sequence[Entry], tools: Sequence[Tool]) -> dict[str, Any]:
+        """The body of the request, for JSON."""
+
+    def reply(self, name: Name) -> Reply:
+        """What reads the answer to one request."""
+
+
+class Complaint(Exception):
+    """The service says that something is wrong; `kind` is whose turn it is."""
+
+    def __init__(self, kind: type[ProviderError], message: object) -> None:
+        super().__init__(str(message or "an error without a message"))
+        self.kind = kind
+
+
+class Reply:
+    """The answer to one request, event by event."""
+
+    def __init__(self) -> None:
+        self.finished = False
+        """The reply is whole: what may follow is how much it has cost."""
+        self.done = False
+        """Nothing follows any more."""
+        self.said = False
+        """There were words, or a tool was asked for."""
+        self.denied = ""
+        """Why the service has not said more, where it did not want to."""
+        self.spent: Spent | None = None
+
+    def read(self, data: str) -> list[Thought]:
+        """The data of one event. Raises `ValueError` for what is none of this protocol, and `Complaint`."""
+        try:
+            event = json.loads(data)
+            if event.get("error"):
+                raise complaint(event["error"])
+            thoughts = self._take(event)
+        except (TypeError, KeyError, AttributeError, IndexError, RecursionError):
+            raise ValueError(f"no such event: {data[:100]}") from None
+        self.said = self.said or bool(thoughts)
+        return thoughts
+
+    def end(self) -> list[Thought]:
+        """The stream has ended. Raises `ValueError` if that was too early, and `Complaint` where nothing was said
+        because the service did not want to.
+        """
+        if not self.finished:
+            raise ValueError("the answer broke off in the middle")
+        if self.denied and not self.said:
+            raise Complaint(Rejected, self.denied)
+        return [self.spent] if self.spent else []
+
+    def _take(self, event: dict[str, Any]) -> list[Thought]:
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str
+    name: str = ""
+    arguments: str = ""
+
+
+class Calls:
+    """Calls of tools whose names and arguments come in pieces."""
+
+    def __init__(self, name: Name) -> None:
+        self._name = name
+        self._at: dict[object, _Call] = {}
+        self._all: list[_Call] = []
+
+    def add(self, at: object, id: object, name: object, arguments: object) -> None:
+        """A piece of the call with the index `at`. Some services give each call the same: a new id is a new call."""
+        told, call = text(id), self._at.get(at)
+        if call is None or (told and call.id and told != call.id):
+            call = self._at[at] = _Call(told)
+            self._all.append(call)
+        call.id = call.id or told
+        call.name = call.name or text(name)
+        call.arguments += text(arguments)
+
+    def more(self, at: object, arguments: object) -> None:
+        """More of the arguments of the call with the index `at`, if there is one."""
+        if call := self._at.get(at):
+            call.arguments += text(arguments)
+
+    def whole(self) -> list[Thought]:
+        """All of them, in order. Raises `ValueError` for arguments that are no JSON object."""
+        found: list[Thought] = [
+            Ask(call.id or self._name(), call.name, arguments(call.arguments)) for call in self._all
+        ]
+        self._at, self._all = {}, []
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said, or the agent asked for, without a word of the other's between."""
+
+    who: str
+    text: str
+    uses: tuple[Use, ...] = ()
+
+
+def turns(history: Sequence[Entry], *, opening: bool = False) -> list[Turn]:
+    """The history: the agent's words stand with the uses of tools that follow them, and lines of one side are one.
+
+    `opening`: the first turn has to be the caller's.
+    """
+    found: list[Turn] = []
+    for entry in history:
+        last = found[-1] if found else None
+        if isinstance(entry, Use):
+            if last and last.who == "agent":
+                found[-1] = Turn("agent", last.text, (*last.uses, entry))
+            else:
+                found.append(Turn("agent", "", (entry,)))
+        elif words := entry.text.strip():
+            if last and last.who == entry.who and not last.uses:
+                found[-1] = Turn(entry.who, f"{last.text} {words}")
+            else:
+                found.append(Turn(entry.who, words))
+    if opening and (not found or found[0].who == "agent"):
+        found.insert(0, Turn("caller", OPENING))
+    return found
+
+
+def text(value: object) -> str:
+    """`value` if it is text; nothing if it is nothing. Raises `ValueError`.
+
+    Halves of surrogate pairs, which JSON may have and UTF-8 may not, become question marks.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{str(value)[:60]!r} where there should be text")
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+def tokens(value: object) -> list[Thought]:
+    """Words of the reply, if there are any. Raises `ValueError`."""
+    words = text(value)
+    return [Token(words)] if words else []
+
+
+def arguments(told: str) -> dict[str, Any]:
+    """A call's arguments, as JSON; nothing is none. Raises `ValueError`."""
+    try:
+        found = json.loads(told) if told.strip() else {}
+    except (ValueError, RecursionError):
+        found = told
+    return sound(found)
+
+
+def sound(told: object) -> dict[str, Any]:
+    """A call's arguments, if they can be sent back as JSON: no NaN, no half characters. Raises `ValueError`."""
+    try:
+        if isinstance(told, dict):
+            json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
+            return told
+    except (ValueError, RecursionError):
+        pass
+    raise ValueError(f"arguments that are no JSON object: {str(told)[:100]}")
+
+
+def safe(name: str) -> str:
+    """A name of a tool, or an id, as every service takes it: models invent some with other characters."""
+    return _ODD.sub("_", name)[:_LONGEST] or "_"
+
+
+def count(usage: Mapping[str, Any], *names: str) -> int:
+    """The sum of these numbers, of those that are there."""
+    told = [usage.get(name) for name in names]
+    return sum(number for number in told if isinstance(number, int) and number > 0)
+
+
+def complaint(error: Any) -> Complaint:
+    """An error within a stream, which has no status: whose turn it is, from its code and type."""
+    about = error if isinstance(error, dict) else {"message": error}
+    code, kind = about.get("code"), f"{about.get('code')} {about.get('type')}"
+    found: type[ProviderError] = Unreachable
+    if code in _OVERLOADED or any(word in kind for word in ("rate_limit", "overloaded", "quota")):
+        found = Overloaded
+    elif isinstance(code, int) and 400 <= code < 500 and code != 408:
+        found = Rejected
+    elif any(word in kind for word in ("invalid", "not_found", "auth", "permission", "billing", "too_large")):
+        found = Rejected
+    return Complaint(found, about.get("message"))

@@ -1,0 +1,148 @@
+"""Tools of an agent's own: what the mind is told of them, and what comes of using one, over a real connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+from pydantic import ValidationError
+
+from bench.simulators.conduct import Conduct, Fate
+from bench.simulators.door import Answer, Asked, Door, Refusal
+from parlance.actors.thinker.port import Ask
+from parlance.actors.thinker.tools import MOST, OWN, Failure, Toolbox
+from parlance.engine.agent import Agent
+
+Making = Callable[..., Awaitable[Toolbox]]
+ORDER = {
+    "name": "order_status",
+    "description": "Where an order is.",
+    "parameters": {"number": {"type": "string", "description": "The order's number."}},
+    "required": ["number"],
+}
+
+
+class Shop:
+    """A server that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.answer: dict[str, Any] = {"status": "on its way", "days": 2}
+        self.status = 200
+
+    async def page(self, asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
+        self.asked.append(asked)
+        if fate is Fate.STALL:
+            await trio.sleep(30)
+        if self.status != 200:
+            raise Refusal(self.status, "the shop is closed")
+        await answer.whole(200, self.answer)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+async def made(nursery: trio.Nursery, shop: Shop) -> Making:
+    conduct = Conduct()
+    shop.conduct = conduct  # type: ignore[attr-defined]
+    port = await nursery.start(Door(conduct, {"/orders": shop.page}, {}).serve, 0)
+
+    async def make(**more: Any) -> Toolbox:
+        tool = {**ORDER, "url": f"http://127.0.0.1:{port}/orders?shop=1", **more}
+        toolbox = Toolbox(Agent.model_validate({"name": "a", "tools": ["hang_up", "transfer", tool]}))
+        await nursery.start(toolbox.run)
+        return toolbox
+
+    return make
+
+
+def test_the_mind_is_told_what_there_is() -> None:
+    agent = Agent.model_validate({"name": "a", "tools": ["hang_up", {**ORDER, "url": "http://shop.example/orders"}]})
+    hang_up, order = Toolbox(agent).declared
+    assert hang_up is OWN["hang_up"]
+    assert (order.name, order.description) == ("order_status", "Where an order is.")
+    assert order.parameters == {"type": "object", "properties": ORDER["parameters"], "required": ["number"]}
+
+
+@pytest.mark.parametrize(("number", "names"), [("", {"hang_up"}), ("+33199000001", {"hang_up", "transfer"})])
+def test_nobody_is_transferred_to_nowhere(number: str, names: set[str]) -> None:
+    assert {tool.name for tool in Toolbox(Agent(name="a", transfer=number)).declared} == names
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ("book", "'book' is none of hang_up, transfer, take_message"),
+        ({"name": "hang_up", "url": "http://a.example", "description": "d"}, "a name of parlance's own"),
+        ({"name": "book", "url": "http://a.example"}, "needs a `description`"),
+        ({"name": "book", "url": "ftp://a.example", "description": "d"}, "url"),
+        ({**ORDER, "url": "http://a.example", "required": ["nummer"]}, "there is no parameter nummer"),
+        ({**ORDER, "name": "a b", "url": "http://a.example"}, "name"),
+    ],
+)
+def test_a_tool_that_cannot_be_is_refused_at_the_start(tool: Any, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Agent.model_validate({"name": "a", "tools": [tool]})
+
+
+async def test_arguments_go_there_and_the_answer_comes_back(shop: Shop, made: Making) -> None:
+    result = await (await made()).use(Ask("1", "order_status", {"number": "42"}), "call-1.1")
+    assert json.loads(result) == {"status": "on its way", "days": 2}
+    (asked,) = shop.asked
+    assert json.loads(asked.body) == {"number": "42"}
+    assert asked.first("shop") == "1"
+    assert asked.headers[b"idempotency-key"] == b"call-1.1"
+
+
+async def test_the_token_is_sent_and_never_told(shop: Shop, made: Making, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "very-secret-token")
+    shop.status = 403
+    toolbox = await made(key_env="SHOP_TOKEN")
+    with pytest.raises(Failure) as caught:
+        await toolbox.use(Ask("1", "order_status", {"number": "42"}), "k")
+    assert shop.asked[0].headers[b"authorization"] == b"Bearer very-secret-token"
+    assert "very-secret" not in str(caught.value)
+    assert "closed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "ask", "words"),
+    [
+        (None, Ask("1", "order_state", {}), "There is no tool 'order_state'; there are: hang_up, order_status"),
+        (None, Ask("1", "order_status", {}), "Missing: number"),
+        ({"status": 500}, Ask("1", "order_status", {"number": "1"}), "It did not work: tool order_status: 500"),
+        ({"status": 404}, Ask("1", "order_status", {"number": "1"}), "404 the shop is closed"),
+    ],
+)
+async def test_what_goes_wrong_is_said_to_the_mind(
+    shop: Shop, made: Making, prepare: dict[str, Any] | None, ask: Ask, words: str
+) -> None:
+    for name, value in (prepare or {}).items():
+        setattr(shop, name, value)
+    with pytest.raises(Failure, match=words):
+        await (await made()).use(ask, "k")
+
+
+async def test_a_tool_that_does_not_answer_is_not_waited_for(shop: Shop, made: Making) -> None:
+    shop.conduct.fates.append(Fate.STALL)  # type: ignore[attr-defined]
+    with trio.fail_after(5), pytest.raises(Failure, match=r"not known whether|within 0\.2 s"):
+        await (await made(timeout=0.2)).use(Ask("1", "order_status", {"number": "42"}), "k")
+
+
+async def test_a_long_answer_is_cut(shop: Shop, made: Making) -> None:
+    shop.answer = {"text": "word " * 4000}
+    result = await (await made()).use(Ask("1", "order_status", {"number": "42"}), "k")
+    assert len(result) < MOST + 20
+    assert result.endswith("(cut off)")
+
+
+async def test_an_endless_answer_is_refused(shop: Shop, made: Making) -> None:
+    shop.answer = {"text": "w" * (2 << 20)}
+    with pytest.raises(Failure, match="more than 1 MB"):
+        await (await made()).use(Ask("1", "order_status", {"number": "42"}), "k")
