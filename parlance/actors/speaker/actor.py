@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import trio
 
-from parlance.actors.speaker.port import Outlet, Voice
+from parlance.actors.speaker.port import Outlet, Reply, Sound, Voice
 from parlance.codecs.convert import Converter
+from parlance.engine.effort import ProviderFailed, ProviderServed
 from parlance.engine.errors import ProviderError
 from parlance.engine.mailbox import Mailbox, Policy
 from parlance.engine.message import Broken
 from parlance.engine.roles import Desk
 from parlance.engine.turn import Turn
+from parlance.engine.witness import Failed, Served
 
 ORDERS = 32
 """Turns that may wait: more are a bug, since a turn that has ended takes no time."""
@@ -26,6 +28,8 @@ class SpeakerActor:
         self._voice, self._outlet, self._desk = voice, outlet, desk
         self._orders: Mailbox[Turn] = Mailbox(ORDERS, Policy.REFUSE)
         self._hand: Turn | None = None
+        self._provider = voice.provider
+        """Who speaks at present."""
 
     def speak(self, turn: Turn) -> None:
         self._orders.put_nowait(turn)
@@ -53,23 +57,40 @@ class SpeakerActor:
     async def _phrases(self, turn: Turn) -> None:
         if turn.voicing is not None:
             turn.voicing = self._outlet.retake(turn.number) or None
-        if turn.voicing is not None:
-            await self._phrase(turn, turn.voicing)
-        async for phrase in turn.phrases:
-            await self._phrase(turn, phrase)
+        async with self._voice.reply() as reply:
+            if turn.voicing is not None:
+                await self._phrase(turn, reply, turn.voicing)
+            async for phrase in turn.phrases:
+                await self._phrase(turn, reply, phrase)
         self._outlet.turn_done(turn.number)
 
-    async def _phrase(self, turn: Turn, text: str) -> None:
+    async def _phrase(self, turn: Turn, reply: Reply, text: str) -> None:
         turn.voicing = text
         self._outlet.phrase(turn.number, text)
-        converter = Converter(self._voice.format, self._outlet.format)
-        async with self._voice.speak(text) as audio:
-            async for chunk in audio:
-                turn.mark("first_audio")
-                await self._play(turn, converter.feed(chunk))
-        await self._play(turn, converter.flush())
+        converter: Converter | None = None
+        async with reply.speak(text) as speech:
+            async for piece in speech:
+                match piece:
+                    case Sound():
+                        converter = converter or self._converter(turn, text, piece)
+                        if piece.times:
+                            self._outlet.timed(turn.number, piece.times)
+                        await self._play(turn, converter.feed(piece.audio))
+                    case Served(provider):
+                        self._provider = provider
+                        self._desk.note(ProviderServed("voice", provider, turn.number))
+                    case Failed(provider, error):
+                        self._desk.note(ProviderFailed("voice", provider, error, turn.number))
+        if converter is not None:
+            await self._play(turn, converter.flush())
         self._outlet.phrase_done(turn.number)
         turn.voicing = None
+
+    def _converter(self, turn: Turn, text: str, first: Sound) -> Converter:
+        """The phrase is being spoken: its text is paid for from now on."""
+        turn.mark("first_audio")
+        self._desk.usage.spoke(self._provider, len(text))
+        return Converter(first.format, self._outlet.format)
 
     async def _play(self, turn: Turn, audio: bytes) -> None:
         width = self._outlet.format.width

@@ -20,6 +20,7 @@ import numpy as np
 import trio
 from pydantic import Field
 
+from parlance.actors.speaker.port import Sound, Speech
 from parlance.codecs.format import Format
 from parlance.engine.agent import Strict
 from parlance.engine.errors import Misconfigured, Rejected
@@ -29,6 +30,7 @@ NAME = "espeak"
 RATE = 22_050
 CHUNK = RATE // 10 * 2
 """Bytes of a chunk: 100 ms."""
+FORMAT = Format("pcm16", RATE)
 LONGEST = 300
 """Characters spoken in one go; a longer text is cut where a sentence, a clause or a word ends."""
 PAUSES = {".": 0.2, "!": 0.2, "?": 0.2, ",": 0.12, ";": 0.12, ":": 0.12}
@@ -167,7 +169,7 @@ class Library:
 class EspeakVoice:
     """The embedded voice. Text is spoken as it stands: markup and eSpeak's own commands in it mean nothing."""
 
-    format = Format("pcm16", RATE)
+    provider = NAME
 
     def __init__(self, settings: Settings) -> None:
         """Loads the library, which blocks for some 20 ms the first time. Raises `Misconfigured`."""
@@ -176,17 +178,21 @@ class EspeakVoice:
         self._library.check(settings)
 
     @asynccontextmanager
-    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def reply(self) -> AsyncIterator[EspeakVoice]:
+        yield self
+
+    @asynccontextmanager
+    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[Speech]]:
         async with aclosing(self._audio(text)) as audio:
             yield audio
 
-    async def _audio(self, text: str) -> AsyncGenerator[bytes, None]:
+    async def _audio(self, text: str) -> AsyncGenerator[Speech, None]:
         for piece in pieces(plain(text)):
             audio = trimmed(await self._say(piece))
             if audio:
                 audio += bytes(2 * int(RATE * PAUSES.get(piece.rstrip("\"')]\u2019\u201d")[-1:], PAUSE)))
             for start in range(0, len(audio), CHUNK):
-                yield audio[start : start + CHUNK]
+                yield Sound(audio[start : start + CHUNK], FORMAT)
 
     async def _say(self, text: str) -> bytes:
         job = Job(text, self.settings)

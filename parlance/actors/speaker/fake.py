@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import trio
 
+from parlance.actors.speaker.port import Sound, Speech
 from parlance.codecs.format import Format
 from parlance.engine.errors import Unreachable
 
@@ -22,21 +23,26 @@ class FakeVoice:
     """The first chunk after `wait` seconds, then one chunk a word, at once. `fails`: how often it fails first."""
 
     format = Format("pcm16", RATE)
+    provider = "fake"
 
     def __init__(self, *, wait: float = 0.047, fails: int = 0, fails_after: int = 0) -> None:
         self.wait, self.fails, self.fails_after = wait, fails, fails_after
         self.spoken: list[str] = []
 
     @asynccontextmanager
-    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def reply(self) -> AsyncIterator[FakeVoice]:
+        yield self
+
+    @asynccontextmanager
+    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[Speech]]:
         self.spoken.append(text)
         async with aclosing(self._audio(text)) as audio:
             yield audio
 
-    async def _audio(self, text: str) -> AsyncGenerator[bytes]:
+    async def _audio(self, text: str) -> AsyncGenerator[Speech]:
         await trio.sleep(self.wait)
         for count, _ in enumerate(text.split()):
             if self.fails and count >= self.fails_after:
                 self.fails -= 1
                 raise Unreachable("fake voice", "it broke, as its script says")
-            yield _CHUNK
+            yield Sound(_CHUNK, self.format)

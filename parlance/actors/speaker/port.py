@@ -4,19 +4,48 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from parlance.codecs.format import Format
+from parlance.engine.witness import Failed, Served
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A piece of a phrase's audio, of any length (also none), all of a phrase's in one format.
+
+    `times`: where in the phrase the voice is, as far as it says so: pairs of how many of the text's characters have
+    been spoken, and the seconds from the phrase's first sample at which they have. Both only grow.
+    """
+
+    audio: bytes
+    format: Format
+    times: tuple[tuple[int, float], ...] = ()
+
+
+Speech = Sound | Served | Failed
+
+
+class Reply(Protocol):
+    """A voice while it speaks one reply: phrases, one after another."""
+
+    def speak(self, text: str) -> AbstractAsyncContextManager[AsyncIterator[Speech]]:
+        """The phrase `text` as audio, to its end. Leaving the context early stops the work: then nothing more may be
+        spoken in this reply. Errors are `ProviderError`; after one of them, too, the reply is over.
+        """
 
 
 class Voice(Protocol):
     """A voice, made once per process and agent; many calls speak with it at once."""
 
-    format: Format
-    """The audio it makes."""
+    provider: str
+    """The provider's name as the agent's file has it."""
 
-    def speak(self, text: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """`text` as audio, in chunks of any length. Leaving the context stops the work. Errors are `ProviderError`."""
+    def reply(self) -> AbstractAsyncContextManager[Reply]:
+        """A reply to be spoken. It begins without waiting for anybody; connecting is `speak`'s work. Leaving the
+        context stops whatever goes on for it.
+        """
 
 
 class Outlet(Protocol):
@@ -30,6 +59,9 @@ class Outlet(Protocol):
 
     def add(self, turn: int, audio: bytes) -> None:
         """Audio of the present phrase. Does not wait; a stale turn's audio is dropped."""
+
+    def timed(self, turn: int, times: tuple[tuple[int, float], ...]) -> None:
+        """More of where in its text the present phrase is: characters spoken, seconds from its first sample."""
 
     def phrase_done(self, turn: int) -> None:
         """The present phrase is whole."""

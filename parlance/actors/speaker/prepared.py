@@ -10,13 +10,21 @@ from collections.abc import Iterable
 
 import trio
 
-from parlance.actors.speaker.port import Voice
+from parlance.actors.speaker.port import Sound, Voice
 from parlance.codecs.convert import convert
 from parlance.codecs.format import Format
 from parlance.engine.errors import ProviderError, Unreachable
 
 PATIENCE = 10.0
 """Seconds that a voice has for one of the agent's lines."""
+
+
+async def said(voice: Voice, text: str) -> tuple[Format, bytes] | None:
+    """The whole of `text` spoken; None where there is nothing to hear. Raises `ProviderError`."""
+    async with voice.reply() as reply, reply.speak(text) as speech:
+        sounds = [piece async for piece in speech if isinstance(piece, Sound)]
+    audio = b"".join(sound.audio for sound in sounds)
+    return (sounds[0].format, audio) if audio else None
 
 
 class Prepared:
@@ -38,17 +46,18 @@ class Prepared:
                 continue
             try:
                 with trio.fail_after(PATIENCE):
-                    async with voice.speak(text) as chunks:
-                        audio = b"".join([chunk async for chunk in chunks])
+                    spoken = await said(voice, text)
             except ProviderError as error:
                 faults.append(error)
                 continue
             except trio.TooSlowError:
                 faults.append(Unreachable("voice", f"did not speak {text!r} within {PATIENCE:g} s"))
                 continue
-            self._audio[text] = (voice.format, audio)
+            if spoken is None:
+                continue
+            self._audio[text] = made, audio = spoken
             for line in lines:
-                self._converted[(text, line)] = await trio.to_thread.run_sync(convert, audio, voice.format, line)
+                self._converted[(text, line)] = await trio.to_thread.run_sync(convert, audio, made, line)
         return faults
 
     def get(self, text: str, line: Format) -> bytes | None:

@@ -11,6 +11,7 @@ import numpy as np
 import trio
 from pydantic import Field
 
+from parlance.actors.speaker.port import Sound, Speech
 from parlance.codecs import mulaw, pcm
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.agent import Strict
@@ -32,18 +33,22 @@ class Settings(Strict):
 
 
 class RehearsalVoice:
-    format = TELEPHONE
+    provider = NAME
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._sound = sound()
 
     @asynccontextmanager
-    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def reply(self) -> AsyncIterator[RehearsalVoice]:
+        yield self
+
+    @asynccontextmanager
+    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[Speech]]:
         async with aclosing(self._audio(len(text.split()))) as audio:
             yield audio
 
-    async def _audio(self, words: int) -> AsyncGenerator[bytes, None]:
+    async def _audio(self, words: int) -> AsyncGenerator[Speech, None]:
         await trio.sleep(self.settings.wait)
         left = round(words * self.settings.word * TELEPHONE.rate)
         at = 0
@@ -51,7 +56,7 @@ class RehearsalVoice:
             chunk = self._sound[at : at + min(CHUNK, left)]
             left -= len(chunk)
             at = (at + len(chunk)) % len(self._sound)
-            yield chunk
+            yield Sound(chunk, TELEPHONE)
 
 
 @cache

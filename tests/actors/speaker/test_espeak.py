@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parlance.actors.speaker import espeak
+from parlance.actors.speaker.port import Sound
 from parlance.engine.errors import Misconfigured
 
 
 async def spoken(text: str, **choice: object) -> list[bytes]:
-    async with espeak.make(choice).speak(text) as audio:
-        return [chunk async for chunk in audio]
+    async with espeak.make(choice).speak(text) as speech:
+        return [piece.audio async for piece in speech if isinstance(piece, Sound)]
 
 
 def seconds(chunks: list[bytes]) -> float:
-    return sum(map(len, chunks)) / espeak.EspeakVoice.format.second
+    return sum(map(len, chunks)) / espeak.FORMAT.second
 
 
 def samples(chunks: list[bytes]) -> np.ndarray:
@@ -88,8 +89,8 @@ async def test_voices_with_different_settings_speak_at_once_without_mixing() -> 
     made: dict[str, list[bytes]] = {}
 
     async def say(name: str, voice: espeak.EspeakVoice) -> None:
-        async with voice.speak("Our opening hours are nine to five.") as audio:
-            made[name] = [chunk async for chunk in audio]
+        async with voice.speak("Our opening hours are nine to five.") as speech:
+            made[name] = [piece.audio async for piece in speech if isinstance(piece, Sound)]
 
     async with trio.open_nursery() as nursery:
         for turn in range(4):
@@ -120,7 +121,7 @@ async def test_a_cancelled_phrase_stops_within_a_buffer_and_the_next_one_is_whol
     assert scope.cancelled_caught
     assert jobs[0].abort
     # Unaborted it would be minutes; the library may be a few buffers on before the scope takes effect.
-    assert len(jobs[0].audio) < 60 * espeak.EspeakVoice.format.second
+    assert len(jobs[0].audio) < 60 * espeak.FORMAT.second
     monkeypatch.undo()
     assert seconds(await spoken("Then we shall see you tomorrow.")) == pytest.approx(whole, abs=0.02)
 

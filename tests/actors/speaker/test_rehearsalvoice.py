@@ -8,6 +8,7 @@ import webrtcvad
 from trio.testing import MockClock
 
 from parlance.actors.speaker import rehearsal
+from parlance.actors.speaker.port import Sound
 from parlance.codecs import mulaw, pcm
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import Misconfigured
@@ -16,16 +17,17 @@ from parlance.engine.errors import Misconfigured
 async def test_forty_words_take_between_three_and_four_seconds(autojump_clock: MockClock) -> None:
     voice = rehearsal.make({})
     start, chunks = trio.current_time(), []
-    async with voice.speak("word " * 40) as audio:
-        async for chunk in audio:
-            chunks.append(chunk)
+    async with voice.speak("word " * 40) as speech:
+        async for piece in speech:
+            assert isinstance(piece, Sound)
+            chunks.append(piece.audio)
             assert trio.current_time() - start == pytest.approx(0.05)
     assert 3 * TELEPHONE.second <= sum(map(len, chunks)) <= 4 * TELEPHONE.second
 
 
 async def test_a_text_longer_than_what_was_prepared_goes_on(autojump_clock: MockClock) -> None:
-    async with rehearsal.make({"word": 1}).speak("word " * 25) as audio:
-        spoken = b"".join([chunk async for chunk in audio])
+    async with rehearsal.make({"word": 1}).speak("word " * 25) as speech:
+        spoken = b"".join([piece.audio async for piece in speech if isinstance(piece, Sound)])
     prepared = len(rehearsal.sound())
     assert len(spoken) == 25 * TELEPHONE.second
     assert spoken[:prepared] == spoken[prepared : 2 * prepared]
