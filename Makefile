@@ -29,7 +29,7 @@ types: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,openai,deepgram,silero,formats,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,services,silero,formats,dev]'
 	touch $@
 
 # The servers that the bench compares with, each in an environment of its own; one that cannot be made does not stop the other.

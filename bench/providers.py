@@ -20,8 +20,9 @@ from typing import Any
 import trio
 
 from parlance.actors.listener import sphinx
-from parlance.actors.listener.port import Heard
+from parlance.actors.listener.port import Heard, News
 from parlance.actors.speaker import espeak
+from parlance.actors.speaker.port import Sound
 from parlance.codecs import wav
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "recordings"
@@ -48,10 +49,11 @@ class Notes:
         self.done = trio.Event()
         """The final words have come."""
 
-    def __call__(self, heard: Heard) -> None:
-        self.told.append((trio.current_time(), heard))
-        if heard.final:
-            self.done.set()
+    def __call__(self, news: News) -> None:
+        if isinstance(news, Heard):
+            self.told.append((trio.current_time(), news))
+            if news.final:
+                self.done.set()
 
 
 async def heard() -> dict[str, Any]:
@@ -77,7 +79,7 @@ async def heard() -> dict[str, Any]:
                 before = processor(pid)
                 start = trio.current_time()
                 await hearing.begin(1)
-                size = ear.format.second // CHUNKS
+                size = hearing.format.second // CHUNKS
                 for number, at in enumerate(range(0, len(audio), size), 1):
                     await trio.sleep_until(start + number / CHUNKS)
                     await hearing.hear(audio[at : at + size])
@@ -89,7 +91,7 @@ async def heard() -> dict[str, Any]:
                 interims.extend(at_first - start for at_first, _ in notes.told[:1])
                 exact += final.text == text
                 cpu += processor(pid) - before
-                seconds += len(audio) / ear.format.second
+                seconds += len(audio) / sphinx.SphinxHearing.format.second
         nursery.cancel_scope.cancel()
     return {
         "sentences": len(sentences),
@@ -110,16 +112,17 @@ async def spoken() -> dict[str, Any]:
     for phrase in PHRASES * 20:
         start = time.perf_counter()  # noqa: TID251  real time is what is measured
         first = None
-        async with voice.speak(phrase) as audio:
-            async for chunk in audio:
-                first = first or time.perf_counter() - start  # noqa: TID251
-                length += len(chunk)
+        async with voice.reply() as reply, reply.speak(phrase) as speech:
+            async for piece in speech:
+                if isinstance(piece, Sound):
+                    first = first or time.perf_counter() - start  # noqa: TID251
+                    length += len(piece.audio)
         firsts.append(first or 0.0)
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "phrases": len(firsts),
-        "cpu per second spoken": round(cpu / (length / voice.format.second), 5),
+        "cpu per second spoken": round(cpu / (length / espeak.FORMAT.second), 5),
         "first audio ms, median": round(1000 * statistics.median(firsts), 2),
         "first audio ms, worst": round(1000 * max(firsts), 2),
     }

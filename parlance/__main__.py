@@ -1,4 +1,4 @@
-"""The command line: `parlance call`, `serve`, `agents`, `key`. What it finds wrong is one message and
+"""The command line: `parlance call`, `serve`, `agents`, `providers`, `key`. What it finds wrong is one message and
 exit code 2.
 """
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -17,14 +18,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from parlance import checkup, play
 from parlance import main as root
-from parlance import play
 from parlance import workers as crowd
-from parlance.engine.errors import ParlanceError
+from parlance.engine.errors import Misconfigured, ParlanceError
 from parlance.engine.faults import checked
 from parlance.http import auth
 from parlance.http.share import Share
+from parlance.registry import Registry
 from parlance.settings import Key, Settings
+from parlance.terminal import roster
 from parlance.terminal.live import Show
 from parlance.terminal.waterfall import Chart, rows, summary
 
@@ -131,6 +134,39 @@ def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
     for fact in facts:
         table.add_row(*(str(fact[key]) for key in ("name", "title", "ear", "mind", "voice", "calls")))
     Console(highlight=False).print(table)
+
+
+@app.command()
+def providers(
+    check: Annotated[
+        bool, typer.Option("--check", help="Make one real request to each, which may cost a little.")
+    ] = False,
+    agent: Annotated[
+        list[str] | None, typer.Option(help="Only these agents' providers; several times for several.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the ears, minds and voices that the agents use, and with --check whether they work and how fast."""
+    chosen, known = root.settings(config)
+    root.logs(chosen.log.model_copy(update={"level": "error"}))
+    if unknown := sorted(set(agent or ()) - set(known)):
+        raise Misconfigured(f"there is no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    wanted = {name: known[name] for name in agent or known}
+    if not check:
+        found = [asdict(provider) for provider, _ in checkup.listed(wanted, Registry().one)]
+        print(json.dumps(found, indent=2)) if as_json else Console(highlight=False).print(roster.providers(found))
+        return
+    with Console(stderr=True, highlight=False).status("Starting") as status:
+
+        def told(provider: checkup.Provider) -> None:
+            status.update(f"Asking the {provider.role} {provider.kind}")
+
+        results = trio.run(checkup.check, wanted, told)
+    shown = [result.as_dict() for result in results]
+    print(json.dumps(shown, indent=2)) if as_json else Console(highlight=False).print(roster.health(shown))
+    if any(result.error for result in results):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -18,10 +18,11 @@ from parlance.actors.media.port import Started, Visit, Wire
 from parlance.actors.media.recorded import Recorded
 from parlance.actors.media.twilio.wire import Twilio
 from parlance.actors.media.webhook import Denied
+from parlance.actors.speaker.prepared import said
 from parlance.codecs import wav
 from parlance.codecs.convert import convert
 from parlance.codecs.errors import MissingCodec
-from parlance.codecs.format import Format
+from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine.agent import Agent
 from parlance.engine.errors import LineError
 from parlance.engine.trace import CallerSaid, ChildFailed, Record
@@ -216,7 +217,6 @@ def offered(house: House) -> dict[str, Agent]:
 async def speak(house: House, text: str) -> bytes:
     """`text` as a WAV file, in the default agent's voice. Raises `ProviderError`."""
     voice = house.crews[house.settings.default_agent].voice
-    async with voice.speak(text) as chunks:
-        audio = b"".join([chunk async for chunk in chunks])
-    samples = await trio.to_thread.run_sync(convert, audio, voice.format, Format("pcm16", voice.format.rate))
-    return wav.encode(samples, voice.format.rate)
+    made, audio = await said(voice, text) or (TELEPHONE, b"")
+    samples = await trio.to_thread.run_sync(convert, audio, made, Format("pcm16", made.rate))
+    return wav.encode(samples, made.rate)

@@ -6,8 +6,7 @@ The composition root together with `main`: it may import everything, and of the 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import structlog
@@ -23,6 +22,7 @@ from parlance.actors.speaker.actor import SpeakerActor
 from parlance.actors.speaker.port import Voice
 from parlance.actors.speaker.prepared import Prepared
 from parlance.actors.thinker.actor import ThinkerActor
+from parlance.actors.thinker.hands import Hands
 from parlance.actors.thinker.history import History
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine.agent import Agent
@@ -44,8 +44,6 @@ from parlance.switchboard.entry import Entry
 UNKNOWN_AGENT = 1003
 """The close code that users of the browser profile were promised for an agent that does not exist."""
 
-CLOSING = 2.0
-"""Seconds for closing what is kept open to providers."""
 AGAIN = 5.0
 """Seconds until a provider's own work that failed is begun again."""
 _NAME = re.compile(r"[!-~]{1,128}")
@@ -90,7 +88,7 @@ class House:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep house until cancelled. Ready when calls can be taken and every agent's own lines are prepared."""
-        async with self._connections(), trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
             await nursery.start(self.metronome.run)
             await nursery.start(self.exchange.run)
             await nursery.start(self.office.run)
@@ -102,17 +100,6 @@ class House:
                     starting.start_soon(self._prepare, voice, prepared)
             self.ready = True
             task_status.started()
-
-    @asynccontextmanager
-    async def _connections(self) -> AsyncIterator[None]:
-        """Close, at the end, what the minds keep open between calls."""
-        try:
-            yield
-        finally:
-            with trio.move_on_after(CLOSING, shield=True):
-                for crew in self.crews.values():
-                    if (close := getattr(crew.mind, "aclose", None)) is not None:
-                        await close()
 
     async def _prepare(self, voice: Voice, prepared: Prepared) -> None:
         crews = [crew for crew in self.crews.values() if crew.voice is voice]
@@ -191,7 +178,8 @@ class House:
         call = Call(known.id, agent, carrier=wire.carrier, caller=known.caller, called=known.called)
         limits, pauses = agent.limits, agent.endpointing
         endpoint = Endpoint(pauses.least, pauses.most)
-        listener = ListenerActor(crew.ear, wire.format, call, endpoint, transcript=limits.transcript)
+        stable = agent.early.stable if agent.early.enabled else None
+        listener = ListenerActor(crew.ear, wire.format, call, endpoint, transcript=limits.transcript, stable=stable)
         media = MediaActor(
             wire,
             socket,
@@ -204,7 +192,8 @@ class House:
             early=self.office.early(entry, wire),
             onward=partial(self.office.board.onward, entry),
         )
-        thinker = ThinkerActor(crew.mind(), History(), call)
+        hands = Hands(crew.tools, call, known.id)
+        thinker = ThinkerActor(crew.mind(), History(), call, hands, regret=agent.lines.regret)
         call.attach(media, listener, thinker, SpeakerActor(crew.voice, media, call))
         call.trace.sinks.extend((media.announce, *self.office.sinks(entry), *self.sinks))
         return call, media

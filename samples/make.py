@@ -1,4 +1,5 @@
-"""Makes `patient.wav`, the recorded caller that `make demo` plays. Needs Debian's `flite`, which nothing else does.
+"""Makes `patient.wav`, the recorded caller that `make demo` plays, and the words with which `parlance providers --check`
+tries an ear. Needs Debian's `flite`, which nothing else does.
 
     python samples/make.py
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
+from parlance.checkup import SPEECH, SPOKEN
 from parlance.codecs import mulaw, wav
 from parlance.codecs.convert import convert
 from parlance.codecs.format import Format
@@ -71,6 +73,9 @@ def main() -> None:
     pcm = np.clip(call, -32768, 32767).astype(np.int16).tobytes()
     with wav.Writer(Path(__file__).parent / "patient.wav", RATE) as out:
         out.write(mulaw.decode(mulaw.encode(pcm)))
+    with wav.Writer(SPEECH, RATE) as out:
+        quiet = np.zeros(RATE // 5)
+        out.write(np.concatenate([quiet, spoken(SPOKEN), quiet]).astype(np.int16).tobytes())
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ from parlance.actors.speaker.actor import SpeakerActor
 from parlance.actors.speaker.fake import FakeVoice
 from parlance.actors.thinker.actor import ThinkerActor
 from parlance.actors.thinker.fake import FakeMind
+from parlance.actors.thinker.hands import Hands
 from parlance.actors.thinker.history import History
+from parlance.actors.thinker.port import Ask
+from parlance.actors.thinker.tools import Failure, Toolbox
 from parlance.codecs import mulaw
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.agent import Agent
@@ -59,6 +62,26 @@ def speech(seconds: float) -> bytes:
     )
 
 
+class FakeTools(Toolbox):
+    """Tools by name: seconds that one takes, and its result; one whose result begins with `!` fails."""
+
+    def __init__(self, tools: dict[str, Any]) -> None:
+        super().__init__(Agent(name="test", transfer="+3310"))
+        self._fakes = tools
+        self.used: list[tuple[str, str]] = []
+        """Name and key, in order."""
+
+    async def use(self, ask: Ask, key: str) -> str:
+        if ask.name not in self._fakes:
+            return await super().use(ask, key)
+        self.used.append((ask.name, key))
+        seconds, result = self._fakes[ask.name]
+        await trio.sleep(seconds)
+        if result.startswith("!"):
+            raise Failure(result[1:])
+        return str(result)
+
+
 class Stage:
     """One call with everything around it faked. `metronome`: one that runs already, for several calls at once."""
 
@@ -74,6 +97,8 @@ class Stage:
         bounds: Bounds = Bounds(),
         metronome: Metronome | None = None,
         early: bool = False,
+        ahead: bool = False,
+        tools: dict[str, Any] | None = None,
         onward: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.agent = Agent.model_validate({"name": "test", **(agent or {})})
@@ -84,7 +109,7 @@ class Stage:
         self.ordered: list[str] = []
         """The numbers that somebody was asked to connect the caller with."""
         self.ear = FakeEar(list(ear))
-        self.mind = FakeMind(list(mind))
+        self.mind = FakeMind(list(mind), ahead=ahead)
         self.voice = voice or FakeVoice()
         self.metronome = metronome or Metronome()
         self._shared = metronome is not None
@@ -98,6 +123,7 @@ class Stage:
             self.call,
             Endpoint(pauses.least, pauses.most),
             transcript=self.agent.limits.transcript,
+            stable=self.agent.early.stable if self.agent.early.enabled else None,
         )
         self.media = MediaActor(
             self.wire,
@@ -111,7 +137,10 @@ class Stage:
             onward=onward or self._connect,
         )
         self.history = History()
-        thinker = ThinkerActor(self.mind, self.history, self.call)
+        self.tools = FakeTools(tools or {})
+        hands = Hands(self.tools, self.call, self.call.id)
+        regret = self.agent.lines.regret
+        thinker = ThinkerActor(self.mind, self.history, self.call, hands, regret=regret)
         self.call.attach(self.media, listener, thinker, SpeakerActor(self.voice, self.media, self.call))
 
     def _far_end(self) -> FakeLine:

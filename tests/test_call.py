@@ -11,9 +11,10 @@ import pytest
 import trio
 from stage import Stage, says, speech
 
-from parlance.actors.thinker.port import Line, Thought
+from parlance.actors.thinker.port import Entry, Thought, Tool
 from parlance.engine import message as m
 from parlance.engine import trace as t
+from parlance.engine.effort import CallUsed
 from parlance.engine.errors import Rejected
 from parlance.engine.state import Line as CallLine
 from parlance.engine.state import Rules, State
@@ -93,9 +94,9 @@ async def test_a_mind_that_says_no_for_good_is_not_asked_the_same_again(
 ) -> None:
     stage = Stage(ear=["hello", "hello again"], mind=["Here I am."])
     think = stage.mind.think
-    asked: list[Sequence[Line]] = []
+    asked: list[Sequence[Entry]] = []
 
-    def refuse(history: Sequence[Line]) -> AbstractAsyncContextManager[AsyncIterator[Thought]]:
+    def refuse(history: Sequence[Entry], tools: Sequence[Tool]) -> AbstractAsyncContextManager[AsyncIterator[Thought]]:
         asked.append(history)
         if len(asked) == 1:
             raise Rejected("fake mind", "not that")
@@ -182,7 +183,7 @@ async def test_a_call_that_is_asked_to_end_before_it_runs_has_its_record_in_orde
     stage.call.drain()
     await stage.play(until=3)
     kinds = [type(record.event) for record in stage.records]
-    assert kinds == [t.CallStarted, t.StateChanged, t.CallEnded]
+    assert kinds == [t.CallStarted, t.StateChanged, CallUsed, t.CallEnded]
     assert stage.all(t.CallEnded) == [t.CallEnded("completed", "drained", "house")]
 
 

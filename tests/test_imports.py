@@ -16,7 +16,7 @@ import parlance
 
 Tree = dict[str, str]
 
-ROOT = {"main", "__main__", "house", "play", "registry", "workers", "carriers", "office", "front"}
+ROOT = {"main", "__main__", "house", "play", "registry", "workers", "carriers", "office", "front", "checkup"}
 """The composition root: may import everything, and no room imports it."""
 ROOMS = {
     "codecs": {"codecs"},

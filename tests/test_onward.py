@@ -9,6 +9,7 @@ from stage import Stage, says
 from parlance.actors.media.courier import ONWARD
 from parlance.actors.media.fake import FakeWire
 from parlance.engine import trace as t
+from parlance.engine.effort import CallUsed
 from parlance.engine.errors import Unreachable
 
 # ---------------------------------------------------------------------------------------------- transfer
@@ -35,7 +36,7 @@ async def test_a_transfer_comes_before_the_goodbye_and_the_end_of_the_socket(
     assert texts == [*(["transfer +331"] if transfers else []), "bye agent transferred the call"]
     assert order == ([] if transfers else ["+331"])
     assert stage.line.closed == (1000, "agent transferred the call")
-    assert [type(record.event) for record in stage.records][-2:] == [t.Transferred, t.CallEnded]
+    assert [type(record.event) for record in stage.records][-3:] == [t.Transferred, CallUsed, t.CallEnded]
     assert stage.call.onward == "+331"
 
 

@@ -17,6 +17,7 @@ from stage import Stage, speech
 from parlance.actors.media.actor import Bounds
 from parlance.actors.media.fake import FakeWire
 from parlance.actors.speaker.fake import FakeVoice
+from parlance.engine import effort as e
 from parlance.engine import message as m
 from parlance.engine import trace as t
 
@@ -52,6 +53,16 @@ def line(record: t.Record) -> str | None:
             text = f"{child} failed"
         case t.ChildRestarted(child):
             text = f"{child} restarted"
+        case e.ProviderFailed(role, _, error, _):
+            text = f"{role} tried again: {error}"
+        case e.ThoughtAhead(turn, seconds):
+            text = f"thought {turn} ahead by {seconds:.2f} s"
+        case e.ToolAsked(turn, _, tool, _):
+            text = f"tool {turn}: {tool}"
+        case e.ToolAnswered(turn, _, tool, outcome, result, seconds):
+            text = f"tool {turn}: {tool} {outcome} after {seconds:.2f} s: {result}"
+        case e.CallUsed(discarded=discarded) if discarded:
+            text = f"discarded {discarded}"
         case t.LineLost(reason):
             text = f"line lost: {reason}"
         case t.LineBack(seconds):
@@ -126,6 +137,8 @@ async def perform(script: dict[str, Any]) -> list[str]:
         wire=FakeWire(**script.get("wire", {})),
         bounds=Bounds(**script.get("bounds", {})),
         early=script.get("early", False),
+        ahead=script.get("ahead", False),
+        tools=script.get("tools"),
     )
     await stage.play(*map(act, script.get("caller") or ()), *map(ask, script.get("operator") or ()), until=120)
     return [text for text in map(line, stage.records) if text is not None]

@@ -21,15 +21,31 @@ class Strict(BaseModel):
 
 
 class Provider(BaseModel):
-    """Which ear, mind or voice, and whatever settings that one takes. In YAML `ear: sphinx` is enough."""
+    """Which ear, mind or voice, and whatever settings that one takes. In YAML `ear: sphinx` is enough, and a list is
+    the one that is wanted, followed by those to take when it fails.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: str
+    fallbacks: tuple[Provider, ...] = ()
+    """Whom to ask when this one fails, in this order."""
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
+        if not isinstance(value, list | tuple):
+            return {"kind": value} if isinstance(value, str) else value
+        if not value:
+            raise ValueError("the list is empty: name at least one")
+        first, *rest = ({"kind": one} if isinstance(one, str) else one for one in value)
+        if not isinstance(first, dict) or "fallbacks" in first:
+            raise ValueError("a list has names, or settings with a `kind`")
+        return {**first, "fallbacks": rest}
+
+    @property
+    def chain(self) -> tuple[Provider, ...]:
+        """This one alone, and then its fallbacks alone."""
+        return (self.model_copy(update={"fallbacks": ()}), *self.fallbacks)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,6 +80,57 @@ class Interruption(Strict):
     murmurs: tuple[str, ...] = tuple("uh huh uh-huh mm mhm hm hmm ah oh okay ok yeah right".split())
     second_opinion: Literal["none", "silero"] = "none"
     """Who has to agree with the gate that a sound is speech: it is asked about each sound that may begin some."""
+
+
+class Early(Strict):
+    """Thinking before it is certain that the caller has finished. What is thought ahead is kept if the final words mean
+    the same, and thrown away otherwise: a shorter wait for more requests to the mind.
+    """
+
+    enabled: bool = True
+    stable: Annotated[float, Field(ge=0.05, le=5)] = 0.15
+    """Seconds of silence for which interim words must not have changed. An ear that knows itself when a turn is likely
+    to be over is believed at once.
+    """
+
+
+ACTS = ("hang_up", "transfer", "take_message")
+"""The tools that parlance has of its own."""
+
+
+class Tool(Strict):
+    """Something that a mind may do besides speaking: one of `ACTS`, of which the name is enough, or a tool of your own.
+
+    The mind's arguments for the latter are posted to `url` as JSON, and the answer's text is the result.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
+    description: Annotated[str, Field(max_length=1000)] = ""
+    """What it does and when to use it: the mind decides by this."""
+    parameters: dict[str, Any] = {}
+    """The properties of its arguments, as a JSON schema has them."""
+    required: tuple[str, ...] = ()
+    url: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
+    key_env: str = ""
+    """The environment variable with a token to send (`Authorization: Bearer`); empty: none is sent."""
+    timeout: Annotated[float, Field(gt=0, le=60)] = 8.0
+    """Seconds for the whole answer."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Tool:
+        if not self.url and self.name not in ACTS:
+            raise ValueError(f"{self.name!r} is none of {', '.join(ACTS)}: a tool of your own needs a `url`")
+        if self.url and (self.name in ACTS or not self.description):
+            what = "is a name of parlance's own" if self.name in ACTS else "needs a `description`"
+            raise ValueError(f"{self.name!r} {what}")
+        if unknown := sorted(set(self.required) - set(self.parameters)):
+            raise ValueError(f"required: there is no parameter {', '.join(unknown)}")
+        return self
 
 
 class Limits(Strict):
@@ -162,6 +229,9 @@ class Agent(Strict):
     limits: Limits = Limits()
     endpointing: Endpointing = Endpointing()
     interruption: Interruption = Interruption()
+    early: Early = Early()
+    tools: tuple[Tool, ...] = (Tool(name="hang_up"), Tool(name="transfer"))
+    """What a mind that is a language model may do besides speaking. `transfer` needs the agent's number for it."""
     outbound: Outbound = Outbound()
     digits: Literal["words", "ignore"] = "words"
     """What keys are that the caller presses: words of his, as if he had said them, or nothing but a line in the record.

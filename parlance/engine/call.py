@@ -16,6 +16,7 @@ from parlance.engine import message as m
 from parlance.engine import trace as t
 from parlance.engine.agent import Agent
 from parlance.engine.child import Budget, Child, Report, Restart
+from parlance.engine.effort import Usage
 from parlance.engine.errors import ParlanceError, inner, plain
 from parlance.engine.hearing import Hearing
 from parlance.engine.operator import Operated
@@ -44,6 +45,7 @@ class Call(Hearing, Operated):
         self.rules = Rules(prompts=agent.limits.prompts, interruptible=agent.interruption.enabled)
         self.trace = t.Trace(self.clock)
         self.turn: Turn | None = None
+        self.usage = Usage()
         self._epoch: float | None = None
         self._expires: float | None = None
         self._pending: deque[m.Event] = deque()
@@ -67,6 +69,8 @@ class Call(Hearing, Operated):
         self.trace.emit(t.CallStarted(self.id, self.agent, self.carrier, self.caller, self.called))
         self._expires = self._deadline.of(self.state)
         children = (
+            # The first, and so stopped last: what was begun is ended, when the caller has gone.
+            Child("hands", self.thinker.hands.run, Restart.TRANSIENT, grace=GRACE),
             Child("media", self.media.run, Restart.TEMPORARY, grace=GRACE, significant=True),
             Child("listener", self.listener.run, Restart.TRANSIENT),
             Child("thinker", self.thinker.run, Restart.TRANSIENT),
@@ -78,6 +82,7 @@ class Call(Hearing, Operated):
                 await supervisor.run(task_status=task_status)
         finally:
             self._cut_off()
+            self.trace.emit(self.usage.event())
             self.trace.emit(t.CallEnded(self.state.how.value, self.state.reason, self.state.by.value))
         if self._fault is not None:
             raise self._fault

@@ -15,7 +15,7 @@ from parlance.engine.agent import Agent
 from parlance.engine.deadline import Deadline
 from parlance.engine.digits import Digits
 from parlance.engine.murmur import Murmurs
-from parlance.engine.roles import Listener
+from parlance.engine.roles import Listener, Thinker
 from parlance.engine.state import Agent as AgentState
 from parlance.engine.state import Caller, Line, State
 
@@ -27,6 +27,7 @@ class Hearing(ABC):
     state: State
     trace: t.Trace
     listener: Listener
+    thinker: Thinker
 
     def __init__(self, agent: Agent) -> None:
         self._deadline = Deadline(agent)
@@ -84,6 +85,16 @@ class Hearing(ABC):
             self.trace.emit(t.Murmured(text))
             self._murmurs.keep(text, self._began)
             self._wordless(0.0)
+
+    def foreseen(self, text: str) -> None:
+        """Time to think ahead, unless something else is going on or keys may follow."""
+        state = self.state
+        free = state.line is Line.OPEN and state.agent is AgentState.IDLE and not state.frozen
+        if free and not self._keys and self._digits.deadline is None:
+            self.thinker.foresee(_joined(self._words, text))
+
+    def resumed(self) -> None:
+        self.thinker.forget()
 
     def unheard(self, utterance: int, *, seconds: float) -> None:
         self.trace.emit(t.CallerUnheard(utterance))

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from parlance.engine.effort import CallUsed
+
 
 class Status(Enum):
     """Where a call is in its life. The last two are final."""
@@ -64,6 +66,8 @@ class Record:
     """How often an outbound call was dialed."""
     due: float | None = None
     """When an outbound call is dialed next; None while it is not waiting for that."""
+    used: CallUsed | None = None
+    """What it has used of ears, minds and voices; None until it has ended, or where nobody spoke."""
     line: str = ""
     """The carrier's id of the call."""
     leg: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from parlance.engine.effort import Usage
 from parlance.engine.message import Event
 from parlance.engine.trace import TraceEvent
 
@@ -105,6 +106,16 @@ class Thinker(Actor, Protocol):
     def commit(self, heard: str, complete: bool) -> None:
         """The caller heard this of the agent; it belongs to the history."""
 
+    def foresee(self, words: str) -> None:
+        """The caller is likely to have said this: begin to think about it, if that can be undone."""
+
+    def forget(self) -> None:
+        """He has not: nothing of what was thought about it is wanted."""
+
+    @property
+    def hands(self) -> Actor:
+        """Uses the mind's tools. What it has begun it ends, whatever becomes of the turn, within its grace."""
+
 
 class Speaker(Actor, Protocol):
     """The voice."""
@@ -148,11 +159,21 @@ class Desk(Protocol):
     def unheard(self, utterance: int, *, seconds: float) -> None:
         """The caller's turn is over, and the ear found no words in `seconds` of speech."""
 
+    def foreseen(self, text: str) -> None:
+        """The caller's turn is likely to be over, with these words."""
+
+    def resumed(self) -> None:
+        """It is not: the caller goes on."""
+
     def pressed(self, digit: str) -> None:
         """The caller pressed a key."""
 
     def first_frame(self, turn: int) -> None:
         """The first frame of turn `turn` has gone out."""
+
+    @property
+    def usage(self) -> Usage:
+        """What the call has used so far: whoever uses something adds it."""
 
     def act(self, turn: int, name: str, details: dict[str, str]) -> None:
         """The mind wants something done other than speaking."""

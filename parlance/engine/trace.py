@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from parlance.engine.effort import Effort
+
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
@@ -259,6 +261,7 @@ TraceEvent = (
     | Paused
     | Pressed
     | Transferred
+    | Effort
     | CallEnded
 )
 

@@ -6,6 +6,7 @@ silent. Times are ISO 8601 with their zone, numbers E.164 with their plus.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -195,6 +196,18 @@ class Query(BaseModel):
         )
 
 
+class Used(BaseModel):
+    """What a call has used, by provider."""
+
+    ears: dict[str, float] = Field(description="Seconds of audio.", examples=[{"deepgram": 41.3}])
+    minds: dict[str, dict[str, int]] = Field(
+        description="Requests, tokens in and out, and how many of those in were cached.",
+        examples=[{"openai": {"requests": 6, "in": 2310, "out": 204, "cached": 1024}}],
+    )
+    voices: dict[str, int] = Field(description="Characters.", examples=[{"deepgram": 812}])
+    discarded: int = Field(description="Replies that were begun ahead and not wanted.")
+
+
 class Call(BaseModel):
     """A call. Times are null until they have come."""
 
@@ -219,6 +232,7 @@ class Call(BaseModel):
     held: bool = False
     transferred: str = Field("", description="The number that the caller was connected with.")
     line: str = Field("", description="The carrier's own id of the call.")
+    used: Used | None = Field(None, description="What it has used of ears, minds and voices, once it has ended.")
     metadata: dict[str, str] = {}
 
     model_config = ConfigDict(use_enum_values=True)
@@ -248,6 +262,7 @@ class Call(BaseModel):
                 "held": record.held,
                 "transferred": record.transferred,
                 "line": record.line,
+                "used": record.used and asdict(record.used),
                 "metadata": dict(record.metadata),
             }
         )

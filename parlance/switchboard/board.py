@@ -17,6 +17,7 @@ from parlance.actors.media.port import Wire
 from parlance.engine import life as l
 from parlance.engine import trace as t
 from parlance.engine.call import Call
+from parlance.engine.effort import CallUsed
 from parlance.engine.errors import Lost, ProviderError, Rejected
 from parlance.engine.exchange import AGAIN_LATER, Seat
 from parlance.engine.message import By, How
@@ -262,6 +263,8 @@ class Switchboard:
                 log.warning("a transfer failed", call=entry.id, error=failure)
             case t.Transferred(number):
                 self.handed_over(entry, number)
+            case CallUsed():
+                entry.change(used=record.event)
 
     def handed_over(self, entry: Entry, number: str) -> None:
         """The caller is connected with somebody else: the line is not ours to hang up any more."""

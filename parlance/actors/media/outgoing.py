@@ -155,6 +155,10 @@ class Outgoing(ABC):
             if not self._over and self.playout.dry(now):
                 self._pour(now)
 
+    def timed(self, turn: int, times: tuple[tuple[int, float], ...]) -> None:
+        if turn == self.playout.turn:
+            self.playout.timed(times)
+
     def phrase_done(self, turn: int) -> None:
         if turn == self.playout.turn:
             self.playout.phrase_done()

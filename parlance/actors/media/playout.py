@@ -10,6 +10,7 @@ away is sent again on release. Pure: positions are bytes of the line's format, c
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from parlance.actors.media.span import PACE, Span
 from parlance.codecs.format import Format
@@ -74,6 +75,12 @@ class Playout:
 
     def add(self, audio: bytes) -> None:
         self._audio += audio
+
+    def timed(self, times: Iterable[tuple[int, float]]) -> None:
+        """Where in its text the open phrase is: characters said, and seconds from its first sample."""
+        if self._spans and self._spans[-1].end is None:
+            for characters, seconds in times:
+                self._spans[-1].timed(characters, int(seconds * self._line.rate) * self._line.width)
 
     def phrase_done(self) -> None:
         if self._spans and self._spans[-1].end is None:
