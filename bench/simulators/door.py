@@ -149,7 +149,12 @@ class Door:
                 else:
                     return
             assert request is not None
-            await self._page(_asked(request, body), Answer(stream, protocol))
+            answer = Answer(stream, protocol)
+            if request.method == b"HEAD":
+                # Somebody keeps a connection warm.
+                await answer.bare(404, "Not Found")
+            else:
+                await self._page(_asked(request, body), answer)
             if protocol.our_state is not h11.DONE:
                 return
             protocol.start_next_cycle()
