@@ -25,7 +25,6 @@ from parlance.engine.errors import Misconfigured, ParlanceError
 from parlance.engine.faults import checked
 from parlance.http import auth
 from parlance.http.share import Share
-from parlance.registry import Registry
 from parlance.settings import Key, Settings
 from parlance.terminal import roster
 from parlance.terminal.live import Show
@@ -154,7 +153,7 @@ def providers(
         raise Misconfigured(f"there is no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     wanted = {name: known[name] for name in agent or known}
     if not check:
-        found = [asdict(provider) for provider, _ in checkup.listed(wanted, Registry().one)]
+        found = [asdict(provider) for provider, _ in checkup.listed(wanted)]
         print(json.dumps(found, indent=2)) if as_json else Console(highlight=False).print(roster.providers(found))
         return
     with Console(stderr=True, highlight=False).status("Starting") as status:

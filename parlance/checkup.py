@@ -25,7 +25,7 @@ from parlance.codecs.convert import convert
 from parlance.codecs.format import Format
 from parlance.engine.agent import Agent
 from parlance.engine.errors import ParlanceError, Unreachable, plain
-from parlance.registry import Registry
+from parlance.registry import ROLES, Registry, settings
 
 PATIENCE = 20.0
 """Seconds for everything that one check does."""
@@ -72,36 +72,35 @@ class Health:
         }
 
 
-def listed(agents: Mapping[str, Agent], made: Callable[[str, Agent, int], Any]) -> list[tuple[Provider, Any]]:
-    """Every provider once, with what was made of it; those of the most agents first."""
-    found: dict[tuple[int, str, int], tuple[Provider, Any]] = {}
+def listed(agents: Mapping[str, Agent]) -> list[tuple[Provider, Agent]]:
+    """Every provider once, and one of its agents; those of the most agents first."""
+    found: dict[tuple[str, int, str], tuple[Provider, Agent]] = {}
     for agent in agents.values():
-        for role in ("ear", "mind", "voice"):
+        for role in ROLES:
             for place, chosen in enumerate(getattr(agent, role).chain):
-                one = made(role, agent, place)
-                known = found.get((id(getattr(one, "settings", one)), role, place))
-                names = (*(known[0].agents if known else ()), agent.name)
-                provider = _described(role, chosen.kind, place, names, getattr(one, "settings", None))
-                found[id(getattr(one, "settings", one)), role, place] = provider, one
-    return sorted(found.values(), key=lambda entry: (entry[0].role, -len(entry[0].agents), entry[0].place))
+                key = (role, place, chosen.model_dump_json())
+                names = (*(found[key][0].agents if key in found else ()), agent.name)
+                found[key] = _described(role, chosen.kind, place, names, settings(role, chosen)), agent
+    return sorted(found.values(), key=lambda entry: (entry[0].role, entry[0].place, -len(entry[0].agents)))
 
 
-def _described(role: str, kind: str, place: int, agents: tuple[str, ...], settings: Any) -> Provider:
-    model = next((str(value) for name in ("model", "model_id", "voice") if (value := getattr(settings, name, ""))), "")
-    if not isinstance(settings, Service):
+def _described(role: str, kind: str, place: int, agents: tuple[str, ...], chosen: Any) -> Provider:
+    model = next((str(value) for name in ("model", "voice") if (value := getattr(chosen, name, ""))), "")
+    if not isinstance(chosen, Service):
         return Provider(role, kind, place, agents, model, "on this machine")
-    key = str(settings.key_file or settings.key_env) if settings.key() else ""
-    return Provider(role, kind, place, agents, model, urlsplit(settings.url).netloc, key)
+    key = str(chosen.key_file or chosen.key_env) if chosen.key() else ""
+    return Provider(role, kind, place, agents, model, urlsplit(chosen.url).netloc, key)
 
 
 async def check(agents: Mapping[str, Agent], told: Callable[[Provider], None]) -> list[Health]:
     """One real request to each provider, one after another. `told` is called before each."""
     registry = Registry()
     results = []
-    for provider, one in listed(agents, registry.one):
+    for provider, agent in listed(agents):
         told(provider)
         try:
             with trio.fail_after(PATIENCE), alone():
+                one = registry.one(provider.role, agent, provider.place)
                 results.append(await _one(provider, one))
         except trio.TooSlowError:
             results.append(Health(provider, error=f"not done within {PATIENCE:g} s"))

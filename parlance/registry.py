@@ -146,6 +146,12 @@ def _places(role: str, wanted: Provider) -> Iterator[tuple[tuple[str | int, ...]
         yield (role, index) if wanted.fallbacks else (role,), provider
 
 
+def settings(role: str, provider: Provider) -> Any:
+    """A provider's settings, with its defaults; None where it has none. For an agent without `faults`."""
+    wanted = getattr(_module(role, provider), "Settings", None)
+    return None if wanted is None else wanted(**provider.settings)
+
+
 def _settings(role: str, provider: Provider, place: tuple[str | int, ...]) -> list[Fault]:
     """What a provider's own settings say of these. The script mind's are checked with its script."""
     wanted = getattr(_module(role, provider), "Settings", None)

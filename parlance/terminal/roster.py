@@ -8,9 +8,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from parlance.terminal.words import clean
+from parlance.terminal.words import clean, shorten
 
 Fact = Mapping[str, Any]
+ANSWER = 40
+"""Characters of an answer that are shown."""
 
 
 def providers(facts: Iterable[Fact]) -> Table:
@@ -26,11 +28,11 @@ def health(facts: Iterable[Fact]) -> Table:
     table = Table("role", "provider", "model", box=None, header_style="bold")
     for name in ("ready ms", "first ms", "whole ms"):
         table.add_column(name, justify="right")
-    table.add_column("answer", overflow="fold")
+    table.add_column("answer")
     for fact in facts:
         times = (_ms(fact[name]) for name in ("ready", "first", "whole"))
         error = str(fact["error"])
-        told = Text(clean(error), style="red") if error else Text(clean(str(fact["told"])), style="green")
+        told = Text(clean(error), style="red") if error else Text(shorten(str(fact["told"]), ANSWER), style="green")
         table.add_row(*_who(fact), *times, told)
     return table
 
