@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from parlance.engine import trace
+from parlance.engine import effort, trace
 from parlance.engine.trace import Record
-from parlance.terminal.words import act, clean, clock, ending, parted, rest
+from parlance.terminal.words import act, arguments, clean, clock, ending, parted, rest, used
 
 Who = Literal["caller", "agent", "note"]
 Tone = Literal["", "interim", "head", "input", "hold", "cut", "act", "fault", "end"]
@@ -74,6 +74,12 @@ class Story:
             trace.TurnEnded: self._turn_ended,
             trace.TurnTimed: self._timed,
             trace.Acted: lambda at, e: self._note(at, f"* {act(e)}", "act"),
+            effort.ToolAsked: lambda at, e: self._note(at, f"* uses {clean(e.tool)}: {arguments(e)}", "act"),
+            effort.ToolAnswered: lambda at, e: self._note(
+                at, f"* {clean(e.tool)} {e.outcome}: {clean(e.result)}", "act"
+            ),
+            effort.ProviderFailed: lambda at, e: self._note(at, f"! {e.role} failed: {clean(e.error)}", "fault"),
+            effort.CallUsed: lambda at, e: self._note(at, used(e), "head") if used(e) else None,
             trace.ChildFailed: lambda at, e: self._note(at, f"! {e.child} failed: {clean(e.error)}", "fault"),
             trace.ChildRestarted: lambda at, e: self._note(at, f"! {e.child} restarted", "fault"),
             trace.LineFault: lambda at, e: self._note(at, f"! line fault {e.count}: {clean(e.error)}", "fault"),

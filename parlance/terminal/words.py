@@ -6,6 +6,7 @@ passes through `clean` before it is shown, so that it cannot move the cursor or 
 
 from __future__ import annotations
 
+from parlance.engine.effort import CallUsed, ToolAsked
 from parlance.engine.trace import Acted, TurnEnded
 
 _ACTS = {
@@ -55,6 +56,21 @@ def shorten(text: str, length: int) -> str:
         return text
     head = text[: length - 3]
     return (head.rpartition(" ")[0] or head) + "..."
+
+
+def arguments(event: ToolAsked) -> str:
+    """What a tool is asked, in one line."""
+    return ", ".join(f"{clean(str(name))} {clean(str(value))}" for name, value in event.arguments.items()) or "nothing"
+
+
+def used(event: CallUsed) -> str:
+    """What a call has used of those who ask to be paid, in one line; empty: nothing."""
+    parts = [f"{provider} heard {seconds:.1f} s" for provider, seconds in event.ears.items()]
+    for provider, sums in event.minds.items():
+        tokens = f", {sums['in']} tokens in, {sums['out']} out" if sums["in"] or sums["out"] else ""
+        parts.append(f"{provider} answered {sums['requests']} times{tokens}")
+    parts += [f"{provider} spoke {characters} characters" for provider, characters in event.voices.items()]
+    return "used: " + "; ".join(parts) if parts else ""
 
 
 def act(event: Acted) -> str:

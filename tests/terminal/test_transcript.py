@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from parlance.engine import trace
+from parlance.engine import effort, trace
 from parlance.engine.trace import Record
 from parlance.terminal.transcript import Transcript
 
@@ -58,3 +58,34 @@ def test_a_call_that_broke_off_says_so_and_keeps_what_there_was() -> None:
     assert "Ended:    without an ending" in lines
     assert "Duration: 00:02.0" in lines
     assert lines[-2:] == ["00:01.0  Agent   Hello.", "00:02.0  Caller  wait (cut off)"]
+
+
+def test_tools_failures_and_what_was_used_are_told() -> None:
+    lines = told(
+        [
+            Record(1, 1.0, effort.ToolAsked(1, "c1", "order", {"number": 42, "name": "Jo\nhn"})),
+            Record(2, 1.5, effort.ToolAnswered(1, "c1", "order", "done", "soon", 0.5)),
+            Record(3, 2.0, effort.ProviderFailed("mind", "openai", "openai: 500 oh", 1)),
+            Record(4, 2.0, effort.ProviderServed("mind", "anthropic", 1)),
+            Record(
+                5,
+                3.0,
+                effort.CallUsed(
+                    {"deepgram": 4.25},
+                    {"openai": {"requests": 2, "in": 31, "out": 7, "cached": 0}},
+                    {"espeak": 12},
+                ),
+            ),
+        ]
+    )
+    assert lines[-5:] == [
+        "00:01.0          * uses order: number 42, name Jo hn",
+        "00:01.5          * order done: soon",
+        "00:02.0          ! mind failed: openai: 500 oh",
+        "00:03.0          used: deepgram heard 4.2 s; openai answered 2 times, 31 tokens in, 7 out; espeak",
+        "                 spoke 12 characters",
+    ]
+
+
+def test_a_call_that_used_nothing_says_nothing_of_it() -> None:
+    assert not any("used" in line for line in told([Record(1, 1.0, effort.CallUsed({}, {}, {}))]))
