@@ -16,17 +16,19 @@ import pytest
 import typer
 from pages import DOCS, PAGES, ROOT, blocks, expected, page, tables
 from pydantic import BaseModel
+from servicepages import SERVICES
 
 from parlance import config, main
 from parlance.__main__ import app
 from parlance.__main__ import main as command
+from parlance.actors.listener import sphinx
 from parlance.actors.media.browser import Browser
 from parlance.actors.media.port import Marked, Stopped
+from parlance.actors.speaker import espeak
 from parlance.actors.thinker import rules, script
 from parlance.agents import load
 from parlance.engine import trace as t
-from parlance.actors.dial import Service
-from parlance.engine.agent import Agent, Strict, Tool
+from parlance.engine.agent import Agent, Tool
 from parlance.engine.errors import Misconfigured
 from parlance.front import Front
 from parlance.house import House
@@ -36,24 +38,6 @@ from parlance.switchboard.routing import OurNumber, Rule
 
 CODES = {str(code) for code in range(1000, 1016)} - {"1005", "1006", "1015"}
 """Codes that a close frame can carry (RFC 6455, section 7.4.1, and the registry it founded)."""
-
-
-PAGE = {"flux": "deepgram", "deepgram-ws": "deepgram", "elevenlabs-http": "elevenlabs"}
-"""The pages of providers that have none of their own name."""
-
-
-def services() -> list[tuple[str, str, type[Service]]]:
-    """Every provider on the network: role, kind, settings."""
-    found = []
-    for role, kinds in PROVIDERS.items():
-        for kind, module in kinds.items():
-            chosen = importlib.import_module(module).Settings
-            if issubclass(chosen, Service):
-                found.append((role, kind, chosen))
-    return found
-
-
-SERVICES = services()
 
 
 class WrittenAgent(Agent):
@@ -87,7 +71,6 @@ def written(name: str, heading: str) -> dict[str, str]:
         ("agents", "A slot", rules.Slot),
         ("embedded", "The ear: `sphinx`", sphinx.Settings),
         ("embedded", "The voice: `espeak`", espeak.Settings),
-        *((f"services/{PAGE.get(kind, kind)}", f"The {role}: `{kind}`", model) for role, kind, model in SERVICES),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -96,37 +79,9 @@ def test_every_setting_is_in_its_page_with_its_default(name: str, heading: str, 
 
 
 def test_no_table_of_settings_is_left_unchecked() -> None:
-    """A page of a carrier has one, which `test_carrierdocs` looks at."""
-    pages = [path for path in PAGES if path.parent.name != "carriers"]
-    found = [(path.stem, where) for path in pages for where, _ in tables(path.read_text("utf-8"))]
-    assert len(found) == 11 + len(SERVICES), found
-
-
-# ------------------------------------------------------------------------------------------- services
-
-
-def test_every_page_of_a_service_has_a_provider() -> None:
-    there = {path.stem for path in (DOCS / "services").glob("*.md")}
-    assert there == {PAGE.get(kind, kind) for _, kind, _ in SERVICES}
-
-
-@pytest.mark.parametrize("name", sorted({PAGE.get(kind, kind) for _, kind, _ in SERVICES}))
-def test_a_page_of_a_service_says_what_its_user_has_to_know(name: str) -> None:
-    text = page(f"services/{name}")
-    for heading in ("Latency and money", "When it fails", "Known, inferred, unknown"):
-        assert f"\n## {heading}\n" in text
-    for _, kind, model in SERVICES:
-        if PAGE.get(kind, kind) == name:
-            assert f"export {model.model_fields['key_env'].default}=" in text
-    (installed,) = re.findall(r"^pip install '?parlance(?:\[(\w+)\])?'?$", text, re.MULTILINE)
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    assert installed == (name if name in extras else "")
-
-
-@pytest.mark.parametrize("role", ["ear", "mind", "voice"])
-def test_every_provider_is_in_the_overviews(role: str) -> None:
-    kinds = {kind for where, kind, _ in SERVICES if where == role}
-    ((first, *_),) = re.findall(rf"((?:^\| `.*\n)+)", page("services").partition(f"\n| {role} |")[2], re.MULTILINE)[:1] or [("",)]
+    """Those of carriers and of services have tests of their own."""
+    found = [(path.stem, where) for path in sorted(DOCS.glob("*.md")) for where, _ in tables(path.read_text("utf-8"))]
+    assert len(found) == 11, found
 
 
 SETTINGS = {row[0].strip("`"): row for where, rows in tables(page("settings")) if where == "Settings" for row in rows}
@@ -176,14 +131,14 @@ EXAMPLES = [(path.stem, text) for path in PAGES for text in blocks(path.read_tex
 def test_every_agent_shown_loads_and_so_does_every_part_of_one(
     name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DEEPGRAM_API_KEY", "a key")
+    for _, _, model in SERVICES:
+        monkeypatch.setenv(model.model_fields["key_env"].default, "a key")
     if not text.startswith("name:"):
         text = "name: example\nscript: {intents: {any: {when: help, say: Yes.}}}\n" + text
     shows = agent(text, tmp_path)
-    provider = {"script": script.Settings, "openai": openai.Settings}[shows.mind.kind]
-    provider(**shows.mind.settings)
-    {"espeak": espeak.Settings, "deepgram": deepgramvoice.Settings}[shows.voice.kind](**shows.voice.settings)
-    {"sphinx": sphinx.Settings, "deepgram": deepgramear.Settings}[shows.ear.kind](**shows.ear.settings)
+    for role, kinds in PROVIDERS.items():
+        for one in getattr(shows, role).chain:
+            importlib.import_module(kinds[one.kind]).Settings(**one.settings)
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, b) for n in ("agents", "settings") for b in blocks(page(n), "toml")])
