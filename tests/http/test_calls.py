@@ -73,6 +73,7 @@ async def test_an_order_with_everything_reaches_the_desk(front: Front):
         "muted": False,
         "held": False,
         "line": "",
+        "used": None,
         "metadata": {"order": "42"},
         **dict.fromkeys(("ended_by", "reason", "answered_by", "transferred"), ""),
     }
