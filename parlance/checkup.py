@@ -89,7 +89,7 @@ def _described(role: str, kind: str, place: int, agents: tuple[str, ...], chosen
     if not isinstance(chosen, Service):
         return Provider(role, kind, place, agents, model, "on this machine")
     key = str(chosen.key_file or chosen.key_env) if chosen.key() else ""
-    return Provider(role, kind, place, agents, model, urlsplit(chosen.url).netloc, key)
+    return Provider(role, kind, place, agents, model, urlsplit(chosen.url).netloc.rpartition("@")[2], key)
 
 
 async def check(agents: Mapping[str, Agent], told: Callable[[Provider], None]) -> list[Health]:

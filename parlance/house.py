@@ -46,6 +46,8 @@ UNKNOWN_AGENT = 1003
 
 AGAIN = 5.0
 """Seconds until a provider's own work that failed is begun again."""
+LONGEST = 300.0
+"""Seconds between two tries to have an agent's own lines spoken, at the most: they double."""
 _NAME = re.compile(r"[!-~]{1,128}")
 """What may be a call's id: it goes into every log line and record of the call."""
 
@@ -97,15 +99,30 @@ class House:
                     await nursery.start(_kept, run)
             async with trio.open_nursery() as starting:
                 for voice, prepared in self._voices.values():
-                    starting.start_soon(self._prepare, voice, prepared)
+                    starting.start_soon(nursery.start, self._prepare, voice, prepared)
             self.ready = True
             task_status.started()
 
-    async def _prepare(self, voice: Voice, prepared: Prepared) -> None:
+    async def _prepare(
+        self, voice: Voice, prepared: Prepared, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Have the agents' own lines spoken. The house waits for one try: what fails is tried again later, since an
+        apology is wanted most when the voice has failed.
+        """
+        ready, wait = _Ready(task_status), AGAIN
         crews = [crew for crew in self.crews.values() if crew.voice is voice]
         texts = [text for crew in crews for text in (crew.agent.greeting, *(str(text) for _, text in crew.agent.lines))]
-        for fault in await prepared.prepare(voice, texts, lines(self.settings)):
-            log.warning("a line could not be prepared", agents=[crew.agent.name for crew in crews], error=str(fault))
+        while faults := await prepared.prepare(voice, texts, lines(self.settings)):
+            for fault in faults:
+                log.warning(
+                    "a line could not be prepared", agents=[crew.agent.name for crew in crews], error=str(fault)
+                )
+            if not any(fault.retry for fault in faults):
+                break
+            ready.started()
+            await trio.sleep(wait)
+            wait = min(2 * wait, LONGEST)
+        ready.started()
 
     def refusal(self) -> str | None:
         """Why no call can be taken now, or None."""

@@ -8,11 +8,12 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import Stage, says
+from stage import FakeTools, Stage, says
 
+from parlance.actors.thinker.actor import ROUNDS
 from parlance.actors.thinker.guess import AHEAD, Guess, meaning
-from parlance.actors.thinker.hands import UNFINISHED
-from parlance.actors.thinker.port import Entry, Line, Token, Tool, Use
+from parlance.actors.thinker.hands import UNFINISHED, Hands
+from parlance.actors.thinker.port import Ask, Entry, Line, Token, Tool, Use
 from parlance.engine import trace as t
 from parlance.engine.effort import CallUsed, ThoughtAhead, ToolAnswered, ToolAsked
 
@@ -122,6 +123,35 @@ async def test_a_guess_that_fails_is_nobodys_failure(autojump_clock: object) -> 
     assert stage.all(t.ChildFailed) == []
 
 
+async def test_a_guess_that_breaks_off_is_not_the_beginning_of_a_reply(autojump_clock: object) -> None:
+    stage = Stage(ear=["yes please"], mind=["Well, !!", "Very well."], ahead=True)
+    await stage.play((1.0, says(0.8)), until=6)
+    assert [(turn.outcome, turn.heard) for turn in stage.all(t.TurnEnded)] == [("played", "Very well.")]
+    assert stage.all(t.ChildFailed) == []
+    assert stage.all(CallUsed)[0].minds["fake"]["requests"] == 2
+
+
+async def test_a_guess_that_nobody_wants_has_cost_what_it_has_cost(autojump_clock: object) -> None:
+    stage = Stage(ear=["yes please"], mind=["Very well."], ahead=True)
+    await stage.play((1.0, says(0.8)), until=2.15)
+    (used,) = stage.all(CallUsed)
+    assert used.discarded == 1
+    assert used.minds == {"fake": {"requests": 1, "in": 10, "out": 2, "cached": 0}}
+
+
+async def test_a_sound_without_words_ends_what_was_thought_about_it(autojump_clock: object) -> None:
+    stage = Stage(mind=["..."], ahead=True)
+    discarded: list[int] = []
+    await stage.play(
+        (0.5, lambda stage: stage.call.thinker.foresee("hello")),
+        (1.0, says(0.4)),
+        (4.0, lambda stage: discarded.append(stage.call.usage.discarded)),
+        until=5,
+    )
+    assert len(stage.all(t.CallerUnheard)) == 1
+    assert discarded == [1]
+
+
 async def test_after_a_call_nothing_of_a_guess_is_left(autojump_clock: object) -> None:
     stage = Stage(ear=["yes please"], mind=["..."], ahead=True)
     await stage.play((1.0, says(0.8)), until=2.05)
@@ -174,10 +204,48 @@ async def test_a_tool_that_goes_on_after_a_barge_in_is_known_to_the_next_reply(a
 
 async def test_a_mind_that_asks_for_tools_without_end_is_stopped_and_the_caller_told(autojump_clock: object) -> None:
     stage = Stage(ear=["go"], mind=["[again]"] * 50, tools={"again": [0.0, "once more"]})
-    stage.mind.wait = stage.mind.pace = 0.003
-    await stage.play((1.0, says(0.8)), until=12)
-    assert len(stage.tools.used) <= 4 * 8, "three restarts and no more"
-    assert stage.all(t.CallEnded)[0].how == "failed"
+    await stage.play((1.0, says(0.8)), until=9)
+    assert len(stage.tools.used) == ROUNDS, "what was done is not done again"
+    assert [turn.outcome for turn in stage.all(t.TurnEnded)] == ["failed", "played"]
+    assert stage.all(t.TurnEnded)[1].heard == stage.agent.lines.regret
+    assert stage.all(t.ChildFailed) == []
+
+
+async def test_a_mind_that_asks_for_too_many_tools_at_once_gets_none(autojump_clock: object) -> None:
+    stage = Stage(ear=["go"], mind=["[book] " * 100], tools={"book": [0.0, "booked"]})
+    await stage.play((1.0, says(0.8)), until=9)
+    assert stage.tools.used == []
+    assert [turn.outcome for turn in stage.all(t.TurnEnded)] == ["failed", "played"]
+    assert stage.all(t.ChildFailed) == []
+
+
+async def test_a_tool_that_comes_with_an_id_of_old_is_another_use(autojump_clock: object) -> None:
+    stage = Stage(
+        ear=["book it", "and cancel it"],
+        mind=["[book]", "It is booked.", "[cancel]", "It is canceled."],
+        tools={"book": [0.1, "booked"], "cancel": [0.1, "canceled"]},
+    )
+    await stage.play((1.0, says(0.8)), (5.0, lambda stage: setattr(stage.mind, "calls", 0)), (5.1, says(0.8)), until=9)
+    assert uses(stage.history.lines()) == [("book", "booked"), ("cancel", "canceled")]
+    assert len({key for _, key in stage.tools.used}) == 2, "a server would take it for the same thing asked again"
+    assert len({event.id for event in stage.all(ToolAnswered)}) == 2
+
+
+async def test_a_key_can_stand_in_a_header_whatever_the_id(autojump_clock: object) -> None:
+    tools = FakeTools({"book": [0.1, "booked"]})
+    hands = Hands(tools, Stage().call, "call-1")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hands.run)
+        await hands.use(1, Ask("r\u00e9servation\n1", "book", {}), lambda use: None).done.wait()
+        nursery.cancel_scope.cancel()
+    ((_, key),) = tools.used
+    assert key == "call-1.r%C3%A9servation%0A1"
+
+
+async def test_where_a_caller_is_transferred_to_is_the_agents_decision(autojump_clock: object) -> None:
+    stage = Stage(ear=["call +190"], mind=["I connect you. [transfer]"], agent={"transfer": "+3310"})
+    await stage.play((1.0, says(0.8)), until=9)
+    assert stage.ordered == ["+3310"]
 
 
 async def test_a_thinker_that_begins_again_does_not_use_the_tool_again(

@@ -58,6 +58,8 @@ _FUNCTIONS = (("functionCall", "function_call", "args"), ("functionResponse", "f
 _FREE = frozenset(("args", "response", "parametersJsonSchema", "responseJsonSchema", "default", "enum", "example"))
 """What is within them is the client's own."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+FOREIGN = "skip_thought_signature_validator"
+"""In place of the signature of a call that another model made."""
 
 
 async def generate(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
@@ -283,7 +285,7 @@ def _signed(part: Mapping[str, Any], position: int) -> None:
             f"function call `default_api:{call['name']}` , position {position}. Please refer to "
             "https://ai.google.dev/gemini-api/docs/thought-signatures for more details.",
         )
-    if told != _signature(call["name"], call.get("id")):
+    if told not in (_signature(call["name"], call.get("id")), FOREIGN):
         raise Refusal(400, "Corrupted thought signature.")
 
 

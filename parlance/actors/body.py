@@ -1,8 +1,9 @@
-"""The body of a provider's answer over HTTP: whether it is what was asked for, and no larger. Pure."""
+"""The bodies of requests over HTTP, and of their answers: whether one is what was asked for, and no larger. Pure."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal
 
 from parlance.actors.dial import Dial
 from parlance.engine.errors import Garbled
@@ -44,9 +45,11 @@ class Reader:
         self._head: bytes | None = b"" if kind == "audio" else None
         """The first letters, until there are enough to tell a file from samples."""
 
-    def begin(self, kind: str) -> None:
-        """The answer's content type, which may be missing."""
-        if kind.startswith(_WRONG[self._kind]):
+    def begin(self, kind: str, coding: str = "") -> None:
+        """The answer's content type and coding (RFC 9110, 8.3 and 8.4), which may be missing."""
+        if coding.strip().lower() not in ("", "identity"):
+            raise self._garbled(f"sent {self._what} packed with {self._dial.brief(coding)}, which nobody asked for")
+        if kind.lower().startswith(_WRONG[self._kind]):
             raise self._garbled(f"sent {self._dial.brief(kind)} where there should be {self._what}")
         if self._kind == "audio" and (file := _TYPES.get(kind.partition(";")[0].strip().lower())) is not None:
             raise self._garbled(f"sent {file} where there should be bare audio")
@@ -63,7 +66,7 @@ class Reader:
 
     def end(self) -> bytes:
         """The body is whole: what was held back of it."""
-        if not self._size:
+        if not self._size and self._kind != "any":
             raise self._garbled(f"sent no {self._what} at all")
         return self._let_go()
 
@@ -76,3 +79,32 @@ class Reader:
 
     def _garbled(self, message: str) -> Garbled:
         return Garbled(self._dial.name, message)
+
+
+def bodies(httpx: Any) -> Callable[[bytes | str], Any]:
+    """Makes the bodies of requests. The library's own are asynchronous generators, of which one that is cancelled while
+    it is sent is left to the garbage collector.
+    """
+
+    class Body(httpx.AsyncByteStream):  # type: ignore[misc]
+        def __init__(self, content: bytes | str) -> None:
+            self._content = content.encode() if isinstance(content, str) else content
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return _Once(self._content)
+
+    return Body
+
+
+class _Once:
+    def __init__(self, content: bytes) -> None:
+        self._content: bytes | None = content
+
+    def __aiter__(self) -> _Once:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._content = self._content, None
+        if content is None:
+            raise StopAsyncIteration
+        return content

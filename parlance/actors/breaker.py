@@ -65,6 +65,11 @@ class Breaker:
         if since == self._trial:
             self._trial = -math.inf
 
+    def proved(self, now: float) -> None:
+        """A try has begun to give something: nobody else need wait for its end. Failures in a row still count."""
+        if not self.asked and self.state(now) == "half-open":
+            self.until, self._trial = -math.inf, -math.inf
+
     def succeeded(self, now: float) -> None:
         """Whoever has asked for a pause gets it, though a try that had begun before went well."""
         self._failures, self._pause, self._trial = 0, FIRST_PAUSE, -math.inf

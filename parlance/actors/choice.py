@@ -100,6 +100,10 @@ class Trial:
             self._judged = True
             self._breaker.failed(now, error, self._since)
 
+    def proved(self, now: float) -> None:
+        """It has begun to give something."""
+        self._breaker.proved(now)
+
     def succeeded(self, now: float) -> None:
         if not self._judged:
             self._judged = True

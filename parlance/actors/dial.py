@@ -8,6 +8,7 @@ repeats it.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import trio
 from pydantic import Field, model_validator
@@ -65,7 +66,7 @@ class Service(Strict):
         usual = self.usual()
         wanted = [scheme for scheme, kind in _TRANSPORT.items() if kind == _TRANSPORT[urlsplit(usual).scheme]]
         parts = urlsplit(self.url)
-        if parts.scheme not in wanted or not parts.hostname or parts.query or parts.fragment:
+        if parts.scheme not in wanted or not _named(parts) or parts.query or parts.fragment:
             raise ValueError(f"url: {self.url!r} is not an address like {usual}")
         key = self._text()
         if self.url == usual and not key:
@@ -150,6 +151,14 @@ class Dial:
         return kind(self.name, f"{status} {self.brief(text)}", after=after)
 
 
+def _named(parts: SplitResult) -> bool:
+    """Whether an address has a host that can be looked up, and a port that there can be."""
+    try:
+        return bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def pause(headers: Mapping[str, str]) -> float | None:
     """The seconds that `Retry-After` asks for (RFC 9110, 10.2.3), less than an hour; None where it asks for nothing.
 
@@ -163,9 +172,9 @@ def pause(headers: Mapping[str, str]) -> float | None:
         else:
             then, now = parsedate_to_datetime(told), parsedate_to_datetime(headers.get("date", ""))
             seconds = (then - now).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(seconds, 0.0), LONGEST_PAUSE)
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 def address(url: str, query: Mapping[str, object]) -> str:
@@ -180,6 +189,6 @@ def complaint(body: bytes | str) -> str:
         told = told.get("error", told.get("detail", told)) if isinstance(told, dict) else told
         if isinstance(told, dict):
             told = next(filter(None, (told.get(at) for at in ("message", "err_msg", "description"))), told)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = body.decode(errors="replace") if isinstance(body, bytes) else body
     return str(told)

@@ -123,7 +123,7 @@ class Pool:
             await kept.free.wait()
             kept.line.rest = False
             yield kept.line
-            kept.again = back and kept.line.rest
+            kept.again = back and kept.line.rest and not kept.line.cut
         finally:
             if kept is not None:
                 kept.left.set()

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import trio
 from pydantic import Field
 
-from parlance.actors.body import Kind, Reader
+from parlance.actors.body import Kind, Reader, bodies
 from parlance.actors.dial import CLOSING, Dial, Patience, Service, complaint
 from parlance.actors.warmth import Warmth
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
@@ -33,8 +33,10 @@ _COMPLAINT = 4096
 
 
 class WebService(Service):
-    first: Patience = 5.0
+    first: Patience = 3.0
     """Seconds from a request to the first of its answer, connecting included."""
+    idle: Patience = 3.0
+    """Seconds between two pieces of an answer."""
     total: Annotated[float, Field(gt=0, le=600)] = 60.0
     """Seconds for a whole answer. The time that its reader takes does not count."""
 
@@ -60,9 +62,10 @@ class Web:
         self._dial, self._service, self._what = dial, service, what
         self._httpx = httpx = dial.library("httpx")
         ended = dial.library("anyio").EndOfStream
+        self._body = bodies(httpx)
         self._lost = (httpx.RequestError, httpx.StreamError, httpx.InvalidURL, SSLError, ended)
-        # Read once for all clients. Without TLS there is nothing to verify.
-        self._trust = httpx.create_ssl_context() if service.url.startswith("https:") else False
+        # Made once for all clients: it takes milliseconds, also without TLS, where there is nothing to verify.
+        self._trust = httpx.create_ssl_context(verify=service.url.startswith("https:"))
         self._idle: deque[_Client] = deque()
         """Clients that nobody uses. The right end is taken first; on the left are the cold ones."""
         self._warmth = Warmth(service.lifetime)
@@ -129,7 +132,7 @@ class Web:
         """Close what has not been used for long, and what has lived long and is not needed."""
         now = trio.current_time()
         with trio.move_on_after(CLOSING, shield=True):
-            while len(self._idle) > self._service.warm and self._idle[0].used < now - KEPT:
+            while len(self._idle) > self._service.warm and self._idle[0].used + KEPT <= now:
                 await self._idle.popleft().client.aclose()
             for client in [client for client in self._idle if client.ends <= now]:
                 if len(self._idle) > self._service.warm and client in self._idle:
@@ -219,15 +222,16 @@ class Web:
         until, late = start + min(service.first, left), f"no answer within {min(service.first, left):g} s"
         with self._mapped(Unreachable), dial.by(until, late):
             request = client.build_request("POST", url, content=content, headers={**dial.headers, **headers})
+            request.stream = self._body(content)
             response = await client.send(request, stream=True)
         chunks, reader = response.aiter_raw(), Reader(dial, kind, self._what)
         try:
             with self._mapped(Garbled):
                 if response.status_code >= 300:
                     with dial.by(until, f"{response.status_code}, and no reason within {service.first:g} s"):
-                        told = complaint(await _start(chunks)) or response.reason_phrase
+                        told = complaint(await _start(chunks, self._lost)) or response.reason_phrase
                     raise dial.refusal(response.status_code, told, dict(response.headers))
-                reader.begin(response.headers.get("content-type", ""))
+                reader.begin(*(response.headers.get(name, "") for name in ("content-type", "content-encoding")))
                 left -= trio.current_time() - start
                 while True:
                     start = trio.current_time()
@@ -261,13 +265,14 @@ class Web:
             raise self._dial.lost(lost, error) from error
 
 
-async def _start(chunks: AsyncIterator[bytes]) -> bytes:
-    """The first few kilobytes of a body."""
+async def _start(chunks: AsyncIterator[bytes], lost: tuple[type[Exception], ...]) -> bytes:
+    """The first few kilobytes of a body, or what came of it: it only says more of what the status says."""
     body = b""
-    async for chunk in chunks:
-        body += chunk
-        if len(body) >= _COMPLAINT:
-            break
+    with suppress(*lost):
+        async for chunk in chunks:
+            body += chunk
+            if len(body) >= _COMPLAINT:
+                break
     return body[:_COMPLAINT]
 
 

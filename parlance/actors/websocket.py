@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ssl import SSLContext, create_default_context
 from typing import Any
@@ -24,21 +24,59 @@ _TOO_LARGE = "Exceeded maximum message size"
 """What the library closes with when the other side sends more."""
 
 
+class _Reader:
+    """Where the library's reading task runs, in place of the nursery itself.
+
+    The library answers whatever comes, and fails where the protocol forbids the answer: to a ping after our goodbye,
+    which any service may send. Once the connection is open such a failure is the connection's end, and nothing more.
+    Where it ends before that, the library would wait for ever.
+    """
+
+    def __init__(self, nursery: trio.Nursery, errors: tuple[type[Exception], ...]) -> None:
+        self._nursery, self._errors = nursery, errors
+        self.opened = False
+        self.goodbye = trio.CancelScope()
+        """Cancelled when no answer to our goodbye is to come."""
+
+    def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
+        self._nursery.start_soon(self._read, task)
+
+    async def _read(self, task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+            # Who waits for the handshake is awake by then, if there was one.
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            if not self.opened:
+                raise trio.BrokenResourceError("closed in the handshake")
+        except self._errors:
+            if not self.opened:
+                raise
+        finally:
+            self.goodbye.cancel()
+
+
 class Socket:
     """A WebSocket to a provider, while it is open."""
 
-    def __init__(self, dial: Dial, connection: Any, closed: type[Exception]) -> None:
+    def __init__(self, dial: Dial, connection: Any, *closed: type[Exception]) -> None:
         self._dial, self._connection, self._closed = dial, connection, closed
         self.early: deque[str | bytes] = deque()
         """Messages that came while nobody used the connection: received before all others."""
         self.rest = False
         """Whether the connection is at rest, so that the next one can use it (`Pool.lend`)."""
+        self.cut = False
+        """Whether a message was cancelled while it was sent: what follows it would be taken for its rest."""
 
     async def send(self, message: str | bytes) -> None:
         """Raises `Unreachable` if the provider does not take it in time, and what `receive` raises."""
         idle = self._dial.service.idle
         with self._ended(), self._dial.by(trio.current_time() + idle, f"has taken nothing for {idle:g} s"):
-            await self._connection.send_message(message)
+            try:
+                await self._connection.send_message(message)
+            except trio.Cancelled:
+                self.cut = True
+                raise
 
     async def receive(self) -> str | bytes:
         """The next message. Raises a `ProviderError` when the connection has ended, whoever ended it."""
@@ -77,34 +115,38 @@ class Socket:
 async def socket(dial: Dial, url: str) -> AsyncIterator[Socket]:
     """A WebSocket to `url`. Leaving says goodbye if there is time for it, and drops the connection if not."""
     library, parts = dial.library("trio_websocket"), urlsplit(url)
+    foreign = dial.library("wsproto.utilities").ProtocolError, dial.library("h11").ProtocolError
     connect = dial.service.connect
     stream: trio.abc.Stream | None = None
     opened = False
     try:
         with alone():
             async with trio.open_nursery() as nursery:
+                reader = _Reader(nursery, foreign)
                 with dial.by(trio.current_time() + connect, f"no connection within {connect:g} s"):
                     stream = await _stream(parts.hostname or "", parts.port, secure=parts.scheme == "wss")
                     if isinstance(stream, trio.SSLStream):
                         await stream.do_handshake()
                     connection = await library.wrap_client_stream(
-                        nursery,
+                        reader,
                         stream,
                         parts.netloc.rpartition("@")[2],
                         f"{parts.path or '/'}?{parts.query}".rstrip("?"),
                         extra_headers=[(name.encode(), value.encode()) for name, value in dial.headers.items()],
                         max_message_size=LARGEST,
                     )
-                opened = True
+                opened = reader.opened = True
                 try:
-                    yield Socket(dial, connection, library.ConnectionClosed)
+                    yield Socket(dial, connection, library.ConnectionClosed, *foreign)
                 finally:
-                    with trio.move_on_after(CLOSING):
+                    with trio.move_on_after(CLOSING), reader.goodbye:
                         await connection.aclose()
                     nursery.cancel_scope.cancel()
-    except (library.HandshakeError, trio.BrokenResourceError, OSError) as error:
+    except (library.HandshakeError, trio.BrokenResourceError, OSError, *foreign) as error:
         if opened:
             raise
+        if isinstance(error, foreign):
+            raise Garbled(dial.name, f"not a WebSocket's handshake: {dial.brief(error)}") from None
         if isinstance(error, library.ConnectionRejected):
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in error.headers or ()}
             raise dial.refusal(error.status_code, complaint(error.body or b""), headers) from None

@@ -98,6 +98,7 @@ class Hearing(ABC):
 
     def unheard(self, utterance: int, *, seconds: float) -> None:
         self.trace.emit(t.CallerUnheard(utterance))
+        self.thinker.forget()
         self._wordless(seconds)
 
     def _wordless(self, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import h11
 import pytest
 import trio
+import trio.testing
 
 from parlance.actors import body, web
 from parlance.actors.dial import Dial
@@ -192,6 +194,7 @@ async def test_what_is_sent(server: Server) -> None:
         ("audio", "", (b"fLaC1",), "sent a FLAC file"),
         ("audio", "audio/basic", (), "sent no audio at all"),
         ("events", "application/json", (b"{}",), "sent application/json where there should be audio"),
+        ("audio", "Application/JSON", (b"{}",), "sent Application/JSON where there should be audio"),
         ("json", "text/html", (b"<p>",), "sent text/html where there should be audio"),
         ("json", "application/json", (), "sent no audio at all"),
         ("json", "application/json", (b"x" * 70_000,) * 16, "sent more than 1 MB of audio"),
@@ -280,3 +283,23 @@ async def test_a_body_of_the_largest_size_is_none_too_many(server: Server) -> No
     server.headers, server.pieces = {}, (b"x" * (1 << 19),) * 2
     async with running(client(server)) as made:
         assert len(await made.whole(server.url, {}, kind="json")) == body.LARGEST["json"]
+
+
+@pytest.mark.parametrize("kind", ["audio", "json"])
+async def test_a_packed_body_is_no_noise_for_the_caller(server: Server, kind: Any) -> None:
+    server.headers |= {"content-encoding": "gzip"}
+    error = await failure(server, kind)
+    assert type(error) is Garbled
+    assert "packed with gzip" in str(error)
+
+
+async def test_a_connection_is_closed_at_the_very_moment_at_which_it_is_cold(
+    server: Server, autojump_clock: trio.testing.MockClock
+) -> None:
+    """On a clock that stands still while there is something to do, which a real one nearly does."""
+    made = client(server)
+    for used in (0.1, 0.7, 1.3):
+        made._idle.append(web._Client(made._new().client, math.inf, used))
+    async with running(made):
+        await trio.sleep(web.KEPT + 2)
+        assert not made._idle

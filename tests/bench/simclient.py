@@ -33,7 +33,8 @@ def calm() -> Conduct:
 @asynccontextmanager
 async def asking(name: str, conduct: Conduct) -> AsyncIterator[httpx.AsyncClient]:
     """A client of one provider, that has a key."""
-    header, scheme, _ = PROVIDERS[name]
+    keys, _ = PROVIDERS[name]
+    header, scheme = next(iter(keys.items()))
     async with trio.open_nursery() as nursery:
         port = await nursery.start(doors(conduct)[name].serve, 0)
         headers = {header: f"{scheme} k".strip()}

@@ -9,8 +9,8 @@ import pytest
 import trio
 from matrix import FAULTS, Show, perform
 from partners import BY_TITLE, of
-from theatre import Theatre
-from verdicts import LINES, Verdict, fine, hold, sorry
+from theatre import REPLY, Theatre
+from verdicts import EACH, LINES, Verdict, fine, hold, sorry
 
 from parlance.engine.effort import ProviderServed
 from parlance.engine.trace import TurnBegan, TurnEnded
@@ -38,8 +38,14 @@ VERDICTS: dict[str, Verdict] = {
     "half a JSON": fine(SOUND, broke=1, served=3, says="not the stream of an answer"),
     "wrong types": fine(SOUND, broke=1, served=3, says="'7' where there should be text"),
     "10 MB": fine(SOUND, broke=1, served=3, says="an event of more than"),
-    # Nobody knows whether that is a fault: the agent says nothing, and the caller may speak.
-    "nothing in it": replace(fine((0.6, 0.85), served=1), heard=("", fine(SOUND).heard[1])),
+    # Asking again would cost the caller as long again, and he may ask himself.
+    "nothing in it": Verdict(
+        [("reply", "failed"), ("regret", "played"), ("reply", "played")],
+        ("", LINES.regret, REPLY),
+        (0.6 + EACH, 0.85 + EACH),
+        served=1,
+        says="has nothing to say",
+    ),
 }
 TITLES = [partner.title for partner in of("mind")]
 

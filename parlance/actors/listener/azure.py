@@ -33,6 +33,9 @@ _NOTHING = {"NoMatch", "InitialSilenceTimeout", "BabbleTimeout"}
 class Settings(Regional, request.Settings):
     place: ClassVar[str] = HOST + PATH
 
+    first: Annotated[float, Field(gt=0, le=60)] = 2.5
+    warm: Annotated[int, Field(ge=0, le=100)] = 2
+
     rate: Literal[16000] = 16000
     """The only one that the service's documents know."""
     language: Annotated[str, Field(min_length=2)] = "en-US"
@@ -64,7 +67,7 @@ class AzureScribe:
             text = _display(told) if status == "Success" else ""
             if not isinstance(status, str) or not isinstance(text, str):
                 raise TypeError
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             raise self._strange(body) from None
         if status == "Error":
             raise Unreachable(NAME, "could not go on recognizing: an error of its own")

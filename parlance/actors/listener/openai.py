@@ -86,7 +86,7 @@ class OpenAIScribe:
         """The words of an answer, or of the last event of one."""
         try:
             text = json.loads(body)["text"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             text = None
         if not isinstance(text, str):
             raise Garbled(NAME, f"not a transcription: {self._dial.brief(_shown(body))}")
@@ -102,7 +102,7 @@ class OpenAIScribe:
             delta = told["delta"] if kind == _DELTA else ""
             if not isinstance(delta, str):
                 raise TypeError
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Garbled(NAME, f"not an event of a transcription: {self._dial.brief(data)}") from None
         if kind == "error" or (kind is None and told.get("error")):
             raise self._failure(data)

@@ -22,6 +22,7 @@ from parlance.actors.websocket import alone
 from parlance.codecs import wav
 from parlance.codecs.format import Format
 from parlance.engine.errors import ProviderError
+from parlance.engine.witness import Failed
 
 LEAST = 0.1
 """Seconds: there are no words in less audio, and OpenAI refuses it."""
@@ -163,6 +164,7 @@ class RequestHearing:
         except ProviderError as error:
             if not error.retry or (error.after or 0.0) > AGAIN:
                 raise
+            self._told(Failed(self.provider, str(error)))
             await trio.sleep(error.after or 0.0)
         return await self._ask(utterance, so_far)
 

@@ -134,7 +134,9 @@ class StreamedHearing:
             self._settle(utterance)
             await self._do(self._wire.give_up(utterance))
         if now >= self._stalled():
-            raise Unreachable(self.provider, f"has said nothing to {self._settings.idle:g} s of audio")
+            self._unanswered = now
+            begun = min(began for _, began in self._begun.values())
+            self._unheard(f"has said nothing to {self._settings.idle:g} s of audio", sure=self._heard >= begun)
         if now >= self._spoke + self._wire.patience:
             self._spoke = now
             await self._do(self._wire.alive())
@@ -143,10 +145,13 @@ class StreamedHearing:
         """Raises `Unreachable` if a service that works would have said something to it."""
         if self._heard >= self._owed.get(utterance, -math.inf):
             return
+        self._unheard(f"no words within {self._settings.final:g} s of the end of the turn")
+
+    def _unheard(self, what: str, *, sure: bool = False) -> None:
+        """A service that has nothing to say of noise is believed once that it was noise. `sure`: it was none."""
         self._alone += 1
-        if self._alone >= self._wire.alone:
-            late = f"no words within {self._settings.final:g} s of the end of the turn"
-            raise Unreachable(self.provider, late)
+        if sure or self._alone >= self._wire.alone:
+            raise Unreachable(self.provider, what)
 
     def _settle(self, utterance: int) -> None:
         self._begun.pop(utterance, None)

@@ -9,6 +9,7 @@ away is sent again on release. Pure: positions are bytes of the line's format, c
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -79,7 +80,7 @@ class Playout:
     def timed(self, times: Iterable[tuple[int, float]]) -> None:
         """Where in its text the open phrase is: characters said, and seconds from its first sample."""
         if self._spans and self._spans[-1].end is None:
-            for characters, seconds in times:
+            for characters, seconds in filter(_finite, times):
                 self._spans[-1].timed(characters, int(seconds * self._line.rate) * self._line.width)
 
     def phrase_done(self) -> None:
@@ -282,3 +283,7 @@ class Playout:
 
     def _seconds(self, position: int) -> float:
         return position / self._line.second
+
+
+def _finite(time: tuple[int, float]) -> bool:
+    return math.isfinite(time[1])

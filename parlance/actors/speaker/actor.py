@@ -20,6 +20,9 @@ from parlance.engine.witness import Failed, Served
 ORDERS = 32
 """Turns that may wait: more are a bug, since a turn that has ended takes no time."""
 
+PIECE = 8192
+"""Bytes that are converted at a time: a provider's largest pieces would hold the loop for milliseconds."""
+
 
 class SpeakerActor:
     """One call's voice."""
@@ -75,7 +78,8 @@ class SpeakerActor:
                         converter = converter or self._converter(turn, text, piece)
                         if piece.times:
                             self._outlet.timed(turn.number, piece.times)
-                        await self._play(turn, converter.feed(piece.audio))
+                        for at in range(0, len(piece.audio), PIECE):
+                            await self._play(turn, converter.feed(piece.audio[at : at + PIECE]))
                     case Served(provider):
                         self._provider = provider
                         self._desk.note(ProviderServed("voice", provider, turn.number))

@@ -9,8 +9,11 @@ import trio
 
 from parlance.actors.choice import Choice, Option, Trial, Tries
 from parlance.actors.speaker.port import Reply, Sound, Speech, Voice
-from parlance.engine.errors import ProviderError
+from parlance.engine.errors import Garbled, ProviderError
 from parlance.engine.witness import Failed, Served
+
+SLOWEST, LEAST = 0.5, 5.0
+"""Seconds of audio that a character and a phrase may take: a number read out digit by digit has 0.4 s a digit."""
 
 
 class VoiceChain:
@@ -51,10 +54,14 @@ class ChainReply:
             try:
                 async with (await self._of(option)).speak(text) as speech:
                     early, begun = await _early(speech)
+                    if begun:
+                        trial.proved(trio.current_time())
                     if begun and self._served is not option:
                         self._served = option
                         told.append(Served(option.it.provider))
-                    async with aclosing(_rest([*told, *early], speech, trial)) as rest:
+                    async with aclosing(
+                        _rest([*told, *early], speech, trial, _Bound(option.it.provider, text))
+                    ) as rest:
                         yield rest
                 return
             except ProviderError as error:
@@ -95,11 +102,31 @@ async def _early(speech: AsyncIterator[Speech]) -> tuple[list[Speech], bool]:
     return early, False
 
 
-async def _rest(told: Sequence[Speech], speech: AsyncIterator[Speech], trial: Trial) -> AsyncGenerator[Speech]:
-    for piece in told:
-        yield piece
+class _Bound:
+    """How much audio a phrase may have. More is noise, or somebody else's words."""
+
+    def __init__(self, provider: str, text: str) -> None:
+        self._provider, self._characters, self._left = provider, len(text), SLOWEST * len(text) + LEAST
+
+    def told(self, piece: Speech) -> None:
+        if isinstance(piece, Sound):
+            self._left -= len(piece.audio) / piece.format.second
+            if self._left < 0:
+                error = Garbled(self._provider, f"sent more audio than {self._characters} characters can take")
+                # It would send the same again, and the caller has heard enough of it.
+                error.retry = False
+                raise error
+
+
+async def _rest(
+    told: Sequence[Speech], speech: AsyncIterator[Speech], trial: Trial, bound: _Bound
+) -> AsyncGenerator[Speech]:
     try:
+        for piece in told:
+            bound.told(piece)
+            yield piece
         async for piece in speech:
+            bound.told(piece)
             yield piece
     except ProviderError as error:
         trial.failed(trio.current_time(), error)

@@ -53,6 +53,8 @@ from parlance.engine.faults import checked
 NAME = "elevenlabs"
 CONTEXTS = 5
 """So many contexts may be open on a connection, those that are closed and still speak included; one more ends it."""
+LATE = 80_000
+"""Bytes that may come after their phrase: ten seconds. Of more, the last are kept."""
 NEARLY = 0.06
 """Seconds: audio that lacks no more than this of what its times say is whole."""
 
@@ -156,7 +158,7 @@ class ElevenWire:
         audio = decoded(NAME, told.get("audio"))
         phrase = self._phrase
         if phrase is None:
-            self._rest += audio
+            self._rest = (self._rest + audio)[-LATE:]
             return None
         audio, self._rest = phrase.add(self._rest + audio), b""
         times = phrase.times(self._times(phrase, told.get("alignment") or told.get("normalizedAlignment")))

@@ -37,7 +37,8 @@ class Prepared:
     async def prepare(self, voice: Voice, texts: Iterable[str], lines: Iterable[Format]) -> list[ProviderError]:
         """Speak `texts` and keep the audio, in the formats of `lines` at once and in any other when it is asked for.
 
-        What the voice fails at, or does not speak within `PATIENCE` seconds, is returned and simply not prepared.
+        What the voice fails at, or does not speak within `PATIENCE` seconds, is returned and simply not prepared. One
+        that may do better later (`retry`) is not asked for the rest now: call this again.
         """
         lines = tuple(lines)
         faults: list[ProviderError] = []
@@ -49,10 +50,12 @@ class Prepared:
                     spoken = await said(voice, text)
             except ProviderError as error:
                 faults.append(error)
+                if error.retry:
+                    break
                 continue
             except trio.TooSlowError:
-                faults.append(Unreachable("voice", f"did not speak {text!r} within {PATIENCE:g} s"))
-                continue
+                faults.append(Unreachable(voice.provider, f"did not speak {text!r} within {PATIENCE:g} s"))
+                break
             if spoken is None:
                 continue
             self._audio[text] = made, audio = spoken

@@ -20,7 +20,9 @@ Audio = AbstractAsyncContextManager[AsyncIterator[bytes]]
 
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 """Control characters, halves of characters (a model's reply may be cut in an emoji), and what XML 1.0 forbids."""
-_SENTENCE = re.compile(r"[.!?;:\u2026\u3002\uff01\uff1f\uff1b]+[\"'\u201d\u2019)]*(?=\s)|[\u3002\uff01\uff1f]")
+_MARKS = r".!?;:\u2026\u3002\uff01\uff1f\uff1b"
+# Looked at from its first mark only: a model that goes on with dots for ever would take as many looks, squared.
+_SENTENCE = re.compile(rf"(?<![{_MARKS}])[{_MARKS}]++[\"'\u201d\u2019)]*+(?=\s)|[\u3002\uff01\uff1f]")
 _SPACE = re.compile(r"\s+")
 
 

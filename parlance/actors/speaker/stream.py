@@ -27,8 +27,10 @@ TRIES = 3
 
 
 class StreamService(Service):
-    first: Patience = 5.0
+    first: Patience = 3.0
     """Seconds from a phrase to its first audio, on a connection that is open."""
+    idle: Patience = 3.0
+    """Seconds between two pieces of the audio."""
     total: Annotated[float, Field(gt=0, le=600)] = 60.0
     """Seconds from a phrase to the last of its audio."""
 
@@ -123,6 +125,8 @@ class StreamReply:
         """Have a connection until `leave`. Once it is there, only that ends it: what is cancelled says so first."""
         with trio.CancelScope() as scope:
             async with self._lines() as line:
+                # Whoever was cancelled while he waited for it does not get it, and would never call `leave`.
+                await trio.lowlevel.checkpoint_if_cancelled()
                 scope.shield, self._line = True, line
                 task_status.started(line)
                 await line.read()
@@ -182,7 +186,7 @@ class _Line:
         messages = self.wire.abort() if self.busy else self.wire.finish(now)
         self.busy = False
         with trio.move_on_after(CLOSING, shield=True), suppress(ProviderError):
-            if not self.failed:
+            if not self.failed and not self._socket.cut:
                 await self._send(messages)
                 self.rest = self._socket.rest = self.wire.reusable(now) and not self.failed
         self._reading.cancel()

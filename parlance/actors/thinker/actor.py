@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from itertools import count
 
 import trio
 
@@ -18,7 +20,7 @@ from parlance.actors.thinker.history import History
 from parlance.actors.thinker.phrases import Splitter
 from parlance.actors.thinker.port import Act, Ask, Entry, Line, Mind, Spent, Thought, Token, Use
 from parlance.actors.thinker.tools import DONE, OWN
-from parlance.engine.effort import ProviderFailed, ProviderServed, ThoughtAhead
+from parlance.engine.effort import ProviderFailed, ProviderServed, ThoughtAhead, Usage
 from parlance.engine.errors import Garbled, ProviderError
 from parlance.engine.mailbox import Mailbox, Policy
 from parlance.engine.message import Broken
@@ -31,6 +33,26 @@ ORDERS = 32
 """Turns that may wait: more are a bug, since a turn that has ended takes no time."""
 ROUNDS = 8
 """How often, in one reply, a mind may ask for tools: more than that is a loop."""
+ASKS = 16
+"""Tools that a mind may ask for at once: more than that is a mistake of its own, and none of them is used."""
+
+
+class _Asked:
+    """Whom one request went to: who failed, and then who served. `provider`: whom it goes to, if nobody says so."""
+
+    def __init__(self, usage: Usage, provider: str) -> None:
+        self._usage, self._provider, self._open = usage, provider, True
+
+    def told(self, thought: Thought) -> None:
+        if isinstance(thought, Failed):
+            self._usage.asked(thought.provider)
+        elif isinstance(thought, Served):
+            self.over(thought.provider)
+
+    def over(self, provider: str = "") -> None:
+        if self._open:
+            self._open = False
+            self._usage.asked(provider or self._provider)
 
 
 class ThinkerActor:
@@ -43,6 +65,8 @@ class ThinkerActor:
         self._orders: Mailbox[Turn] = Mailbox(ORDERS, Policy.REFUSE)
         self._hand: Turn | None = None
         self._acts: list[Act] = []
+        self._ids: set[str] = set()
+        """Of the tools used so far."""
         self._guess: Guess | None = None
         self._nursery: trio.Nursery | None = None
         self._provider = mind.provider
@@ -68,14 +92,27 @@ class ThinkerActor:
             return
         self.forget()
         self._guess = Guess(lines, self._desk.clock())
-        self._desk.usage.asked(self._provider)
         self._nursery.start_soon(self._guess.work, self._mind, self.hands.toolbox.declared)
 
     def forget(self) -> None:
-        if self._guess is not None:
-            self._guess.drop()
-            self._guess = None
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            asked = _Asked(self._desk.usage, self._provider)
+            self._waste(guess, asked)
+            asked.over()
             self._desk.usage.discarded += 1
+
+    def _waste(self, guess: Guess, asked: _Asked | None = None) -> None:
+        """What is left of it is not read by anybody, and is paid for all the same."""
+        provider = self._provider
+        for thought in guess.drop():
+            if asked is not None:
+                asked.told(thought)
+            match thought:
+                case Served(provider):
+                    pass
+                case Spent(tokens_in, tokens_out, cached):
+                    self._desk.usage.thought(provider, tokens_in, tokens_out, cached)
 
     def _foreseen(self, turn: Turn, entries: Sequence[Entry]) -> Guess | None:
         """What was thought ahead, if it is the reply to this."""
@@ -128,18 +165,21 @@ class ThinkerActor:
         for _ in range(ROUNDS):
             said, asks = await self._round(turn, entries)
             if not asks:
+                if not (turn.said or self._acts):
+                    raise self._hopeless("has nothing to say")
                 return
             uses = await self._use(turn, asks)
             if said and all(ask.name in OWN for ask in asks):
                 return
             entries += [Line("agent", said), *uses] if said else uses
-        raise Garbled(self._provider, f"has asked for tools {ROUNDS} times in one reply")
+        raise self._hopeless(f"has asked for tools {ROUNDS} times in one reply")
 
     async def _round(self, turn: Turn, entries: Sequence[Entry]) -> tuple[str, list[Ask]]:
         """One request to the mind: what it said, which is on its way to the voice, and the tools it asks for."""
         splitter, said, asks = Splitter(), [], []
-        async with self._thoughts(turn, entries) as thoughts:
+        async with self._asking(), self._thoughts(turn, entries) as thoughts:
             async for thought in thoughts:
+                self._asked.told(thought)
                 match thought:
                     case Token(text):
                         turn.mark("first_token")
@@ -149,7 +189,9 @@ class ThinkerActor:
                     case Act():
                         self._act(turn, thought)
                     case Ask():
-                        asks.append(thought)
+                        asks += [thought] if thought not in asks else []
+                        if len(asks) > ASKS:
+                            raise self._hopeless(f"has asked for more than {ASKS} tools at once")
                     case Spent(tokens_in, tokens_out, cached):
                         self._desk.usage.thought(self._provider, tokens_in, tokens_out, cached)
                     case Served(provider):
@@ -164,12 +206,32 @@ class ThinkerActor:
     @asynccontextmanager
     async def _thoughts(self, turn: Turn, entries: Sequence[Entry]) -> AsyncIterator[AsyncIterator[Thought]]:
         if guess := self._foreseen(turn, entries):
-            async with aclosing(guess.thoughts()) as ahead:
-                yield ahead
+            try:
+                async with aclosing(guess.thoughts()) as ahead:
+                    yield ahead
+            finally:
+                self._waste(guess)
             return
-        self._desk.usage.asked(self._provider)
         async with self._mind.think(entries, self.hands.toolbox.declared) as thoughts:
             yield thoughts
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """A request, which is counted for whom it went to."""
+        self._asked = _Asked(self._desk.usage, self._provider)
+        try:
+            yield
+        except ProviderError as error:
+            self._asked.over(error.provider)
+            raise
+        finally:
+            self._asked.over()
+
+    def _hopeless(self, what: str) -> ProviderError:
+        """An error that another try does not mend: all that was done would be done again."""
+        error = Garbled(self._provider, what)
+        error.retry = False
+        return error
 
     def _act(self, turn: Turn, act: Act) -> None:
         if act not in self._acts:
@@ -180,15 +242,25 @@ class ThinkerActor:
 
     async def _use(self, turn: Turn, asks: Sequence[Ask]) -> list[Use]:
         """What comes of the tools; they are used side by side. Nothing of it is lost if the turn ends meanwhile."""
-        jobs: list[Job | Use] = [self._begin(turn, ask) for ask in asks]
+        jobs: list[Job | Use] = [self._begin(turn, self._named(ask)) for ask in asks]
         for job in jobs:
             if isinstance(job, Job):
                 await job.done.wait()
         return [job.use if isinstance(job, Job) else job for job in jobs]
 
+    def _named(self, ask: Ask) -> Ask:
+        """With an id that is its own: some servers count from nought again in every reply."""
+        names = (f"{ask.id}-{again}" for again in count(2))
+        id = ask.id if ask.id not in self._ids else next(name for name in names if name not in self._ids)
+        self._ids.add(id)
+        return replace(ask, id=id)
+
     def _begin(self, turn: Turn, ask: Ask) -> Job | Use:
         if ask.name in OWN and self.hands.toolbox.known(ask.name):
-            self._act(turn, Act(ask.name, {name: str(value) for name, value in ask.arguments.items()}))
+            # Nothing else that a mind may have been talked into: a number to transfer the caller to is the agent's.
+            known = OWN[ask.name].parameters["properties"]
+            details = {name: str(value) for name, value in ask.arguments.items() if name in known}
+            self._act(turn, Act(ask.name, details))
             use = Use(ask.id, ask.name, ask.arguments, DONE[ask.name], ask.opaque)
             self.history.used(use)
             return use

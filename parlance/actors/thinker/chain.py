@@ -69,6 +69,8 @@ class MindChain:
                 async with mind.think(history, tools) as thoughts:
                     early, begun = await _early(thoughts)
                     self._last = mind
+                    if begun:
+                        trial.proved(trio.current_time())
                     told += [Served(mind.provider), *early] if begun else early
                     async with aclosing(_rest(told, thoughts, trial)) as rest:
                         yield rest

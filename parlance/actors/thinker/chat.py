@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parlance.actors.thinker.model import Calls, Name, Reply, Turn, count, safe, text, tokens, turns
+from parlance.actors.thinker.model import Calls, Name, Reply, Turn, count, safe, short, text, tokens, turns
 from parlance.actors.thinker.port import Entry, Spent, Thought, Tool
 
 _LAST = "[DONE]"
@@ -28,7 +28,7 @@ class Chat:
 
     def request(self, history: Sequence[Entry], tools: Sequence[Tool]) -> dict[str, Any]:
         messages: list[dict[str, Any]] = [*self._system]
-        for turn in turns(history):
+        for turn in turns(history, opening=True):
             messages += _messages(turn)
         declared = {"tools": [_declared(tool) for tool in tools]} if tools else {}
         return {**self._fixed, "messages": messages, **declared}
@@ -49,13 +49,13 @@ def _messages(turn: Turn) -> list[dict[str, Any]]:
         return [{"role": "assistant", "content": turn.text}]
     calls = [
         {
-            "id": use.id,
+            "id": short(use.id),
             "type": "function",
             "function": {"name": safe(use.name), "arguments": json.dumps(use.arguments, ensure_ascii=False)},
         }
         for use in turn.uses
     ]
-    results = [{"role": "tool", "tool_call_id": use.id, "content": use.result} for use in turn.uses]
+    results = [{"role": "tool", "tool_call_id": short(use.id), "content": use.result} for use in turn.uses]
     return [{"role": "assistant", "content": turn.text or None, "tool_calls": calls}, *results]
 
 
@@ -64,6 +64,7 @@ class _Reply(Reply):
         super().__init__()
         self._calls = Calls(name)
         self._refusal = ""
+        self._begun = False
 
     def read(self, data: str) -> list[Thought]:
         if data == _LAST:
@@ -77,17 +78,24 @@ class _Reply(Reply):
             self.spent = Spent(
                 count(usage, "prompt_tokens"), count(usage, "completion_tokens"), count(cached, "cached_tokens")
             )
-        if not (choices := event["choices"]):
+        if not (choices := event.get("choices")):
+            self.idle = True
             return []
         choice = choices[0]
         delta = choice.get("delta") or {}
         thoughts = tokens(delta.get("content"))
+        # Some servers repeat the beginning while they wait.
+        self.idle = self._begun and not any(value for name, value in delta.items() if name != "role")
+        self._begun = True
         self._refusal += text(delta.get("refusal"))
         for at, piece in enumerate(delta.get("tool_calls") or ()):
             function = piece.get("function") or {}
-            self._calls.add(piece.get("index", at), piece.get("id"), function.get("name"), function.get("arguments"))
+            index = piece.get("index")
+            self._calls.add(
+                at if index is None else index, piece.get("id"), function.get("name"), function.get("arguments")
+            )
         if reason := choice.get("finish_reason"):
-            self.finished = True
+            self.finished, self.idle = True, False
             thoughts += self._calls.whole()
             self.denied = self._refusal or ("content_filter" if reason == "content_filter" else "")
         return thoughts

@@ -16,6 +16,12 @@ from parlance.actors.thinker.port import Ask, Entry, Spent, Thought, Tool, Use
 _ENDED = ("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED", "CONTINUATION")
 _BROKEN = ("MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "OTHER")
 """Another try may go better."""
+_OURS = "gemini:"
+"""What stands before the signature of a call that Gemini has made, also where it has given none."""
+_FOREIGN = "skip_thought_signature_validator"
+"""The signature of a call that another model has made: without one, Gemini 3 refuses the first of a turn.
+https://ai.google.dev/gemini-api/docs/thought-signatures
+"""
 
 
 class Contents:
@@ -27,7 +33,9 @@ class Contents:
             self._fixed["systemInstruction"] = {"parts": [{"text": prompt}]}
 
     def request(self, history: Sequence[Entry], tools: Sequence[Tool]) -> dict[str, Any]:
-        contents = [content for turn in turns(history, opening=True) for content in _contents(turn)]
+        told = turns(history, opening=True)
+        last = max(at for at, turn in enumerate(told) if turn.who == "caller")
+        contents = [content for at, turn in enumerate(told) for content in _contents(turn, checked=at > last)]
         declared = {"tools": [{"functionDeclarations": [_declared(tool) for tool in tools]}]} if tools else {}
         return {**self._fixed, "contents": contents, **declared}
 
@@ -39,18 +47,20 @@ def _declared(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.parameters}
 
 
-def _contents(turn: Turn) -> list[dict[str, Any]]:
+def _contents(turn: Turn, *, checked: bool) -> list[dict[str, Any]]:
+    """`checked`: it follows the caller's last words, and Gemini looks at its signatures."""
     said = [{"text": turn.text}] if turn.text else []
     if turn.who == "caller":
         return [{"role": "user", "parts": said}]
-    calls = [_part(use) for use in turn.uses]
+    calls = [_part(use, foreign=_FOREIGN if checked and not at else "") for at, use in enumerate(turn.uses)]
     results = [{"functionResponse": {**_named(use), "response": {"output": use.result}}} for use in turn.uses]
     return [{"role": "model", "parts": said + calls}, *([{"role": "user", "parts": results}] if results else [])]
 
 
-def _part(use: Use) -> dict[str, Any]:
+def _part(use: Use, *, foreign: str) -> dict[str, Any]:
     part: dict[str, Any] = {"functionCall": {**_named(use), "args": dict(use.arguments)}}
-    return part | ({"thoughtSignature": use.opaque} if use.opaque else {})
+    signature = use.opaque.removeprefix(_OURS) if use.opaque.startswith(_OURS) else foreign
+    return part | ({"thoughtSignature": signature} if signature else {})
 
 
 def _named(use: Use) -> dict[str, str]:
@@ -93,7 +103,7 @@ class _Reply(Reply):
 
     def _part(self, part: dict[str, Any]) -> list[Thought]:
         if call := part.get("functionCall"):
-            signature = text(part.get("thoughtSignature"))
+            signature = _OURS + text(part.get("thoughtSignature"))
             asked = sound(call.get("args") or {})
             return [Ask(text(call.get("id")) or self._name(), text(call["name"]), asked, signature)]
         return [] if part.get("thought") else tokens(part.get("text"))

@@ -1,4 +1,4 @@
-"""The `gemini` mind: Google's Gemini through `streamGenerateContent`. pip install 'parlance[gemini]'.
+"""The `gemini` mind: Google's Gemini through `streamGenerateContent`.
 
 The vendor's package does not run on Trio: the protocol is in `contents`, and `web` does the HTTP.
 """
@@ -57,7 +57,7 @@ class _Way:
 def make(settings: dict[str, Any], agent: Agent) -> Minds:
     """A maker of one mind per call. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"agent {agent.name}: mind {NAME}")
-    dial = Dial(NAME, chosen, header="x-goog-api-key", extra=NAME)
+    dial = Dial(NAME, chosen, header="x-goog-api-key")
     model = quote(chosen.model.removeprefix("models/"), safe="")
     url = f"{chosen.url.rstrip('/')}/{chosen.version}/models/{model}:streamGenerateContent"
     wire = Contents(agent.prompt, _options(chosen))

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import trio
 
-from parlance.actors.thinker.port import Act, Ask, Entry, Line, Mind, Thought, Token, Tool
+from parlance.actors.thinker.port import Entry, Line, Mind, Thought, Tool
 from parlance.engine.errors import ProviderError
 
 AHEAD = 64
@@ -28,13 +28,12 @@ class Guess:
         self.lines = tuple(lines)
         self.began = began
         self.failed = False
-        """It failed before it had given anything: there is nothing to go on from."""
+        """It broke off before it was wanted: a whole reply is better than the beginning of one."""
         self._scope = trio.CancelScope()
         self._thoughts: deque[Thought] = deque()
         self._changed = trio.Event()
         self._over = False
         self._error: ProviderError | None = None
-        self._given = 0
 
     async def work(self, mind: Mind, tools: Sequence[Tool]) -> None:
         """Think, until that is done, or the guess is dropped."""
@@ -43,13 +42,11 @@ class Guess:
                 async with mind.think(self.lines, tools) as thoughts:
                     async for thought in thoughts:
                         self._thoughts.append(thought)
-                        self._given += isinstance(thought, Token | Act | Ask)
                         self._tell()
                         while len(self._thoughts) >= AHEAD:
                             await self._changed.wait()
             except ProviderError as error:
-                self._error = error
-                self.failed = self._given == 0
+                self._error, self.failed = error, True
             finally:
                 self._over = True
                 self._tell()
@@ -64,7 +61,7 @@ class Guess:
         return self.lines[:-1] == tuple(lines[:-1]) and meaning(mine.text) == meaning(theirs.text)
 
     async def thoughts(self) -> AsyncGenerator[Thought]:
-        """What has been thought, and then what comes. Raises what the mind raised. Once; leaving it drops the rest."""
+        """What has been thought, and then what comes. Raises what the mind raised. Once; leaving it ends the work."""
         try:
             while True:
                 while self._thoughts:
@@ -77,11 +74,14 @@ class Guess:
             if self._error is not None:
                 raise self._error
         finally:
-            self.drop()
+            self._scope.cancel()
 
-    def drop(self) -> None:
-        """Nobody wants it any more."""
+    def drop(self) -> list[Thought]:
+        """Nobody wants it any more. Returns what nobody has read."""
         self._scope.cancel()
+        left = list(self._thoughts)
+        self._thoughts.clear()
+        return left
 
     def _tell(self) -> None:
         self._changed.set()

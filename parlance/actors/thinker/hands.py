@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
+from urllib.parse import quote
 
 import trio
 
@@ -83,7 +84,8 @@ class Hands:
         outcome: Outcome = "unfinished"
         result = UNFINISHED
         try:
-            result = await self.toolbox.use(job.ask, f"{self._name}.{job.ask.id}")
+            # The key becomes a header, and an id is whatever a service makes it.
+            result = await self.toolbox.use(job.ask, f"{self._name}.{quote(job.ask.id, errors='replace')}")
             outcome = "done"
         except Failure as failure:
             outcome, result = "failed", str(failure)

@@ -6,6 +6,7 @@ Nobody but the thinker writes it. What was said and what was heard of it is the 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import replace
 
 from parlance.actors.thinker.port import Entry, Line, Use
@@ -65,7 +66,8 @@ class History:
         `more`: what the caller would have said besides, if that turns out to be so.
         """
         merged: list[Entry] = []
-        for entry in (*self._entries, *((Line("caller", more.strip()),) if more.strip() else ())):
+        entries = (*self._entries, Line("caller", more)) if (more := more.strip()) else tuple(self._entries)
+        for entry in entries[self._excess(entries, self._characters + len(more)) :]:
             last = merged[-1] if merged else None
             if isinstance(entry, Line) and isinstance(last, Line) and entry.who == last.who == "caller":
                 merged[-1] = Line("caller", f"{last.text} {entry.text}")
@@ -76,11 +78,18 @@ class History:
     def _append(self, entry: Entry) -> None:
         self._entries.append(entry)
         self._characters += _size(entry)
-        while len(self._entries) > 1 and (
-            len(self._entries) > self._most_lines or self._characters > self._most_characters
-        ):
+        for _ in range(self._excess(self._entries, self._characters)):
             self._characters -= _size(self._entries.popleft())
             self._dropped += 1
+
+    def _excess(self, entries: Collection[Entry], characters: int) -> int:
+        """How many of the oldest of these entries, with so many characters, are too many."""
+        for at, entry in enumerate(entries):
+            left = len(entries) - at
+            if left == 1 or (left <= self._most_lines and characters <= self._most_characters):
+                return at
+            characters -= _size(entry)
+        return 0
 
 
 def _size(entry: Entry) -> int:

@@ -6,13 +6,19 @@ line is put before it; results of tools stand at the beginning of the caller's n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from parlance.actors.thinker.model import Calls, Name, Reply, Turn, count, safe, text, tokens, turns
-from parlance.actors.thinker.port import Entry, Spent, Thought, Tool
+from parlance.actors.thinker.model import Calls, Name, Reply, Turn, count, safe, short, sound, text, tokens, turns
+from parlance.actors.thinker.port import Ask, Entry, Spent, Thought, Tool, Use
 
 _IN = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_OURS = "anthropic:"
+"""What stands before the thinking that came with a call, as JSON: with `thinking` on, both go back together."""
+_THINKING = ("thinking", "redacted_thinking")
+_PIECES = {"thinking_delta": "thinking", "signature_delta": "signature"}
 _CACHED = "cache_read_input_tokens"
 _OUT = "output_tokens"
 
@@ -27,8 +33,10 @@ class Messages:
 
     def request(self, history: Sequence[Entry], tools: Sequence[Tool]) -> dict[str, Any]:
         messages: list[dict[str, Any]] = []
-        for turn in turns(history, opening=True):
-            for role, blocks in _blocks(turn):
+        told = turns(history, opening=True)
+        last = max(at for at, turn in enumerate(told) if turn.who == "caller")
+        for at, turn in enumerate(told):
+            for role, blocks in _blocks(turn, present=at > last):
                 if messages and messages[-1]["role"] == role:
                     messages[-1]["content"] += blocks
                 else:
@@ -44,17 +52,22 @@ def _declared(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
 
 
-def _blocks(turn: Turn) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Roles and what they say."""
+def _blocks(turn: Turn, *, present: bool) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Roles and what they say. `present`: it follows the caller's last words; earlier thinking is not wanted."""
     said = [{"type": "text", "text": turn.text}] if turn.text else []
     if turn.who == "caller":
         return [("user", said)]
     calls = [
-        {"type": "tool_use", "id": safe(use.id), "name": safe(use.name), "input": dict(use.arguments)}
+        {"type": "tool_use", "id": safe(short(use.id)), "name": safe(use.name), "input": dict(use.arguments)}
         for use in turn.uses
     ]
-    results = [{"type": "tool_result", "tool_use_id": safe(use.id), "content": use.result} for use in turn.uses]
-    return [("assistant", said + calls), *([("user", results)] if results else [])]
+    results = [{"type": "tool_result", "tool_use_id": safe(short(use.id)), "content": use.result} for use in turn.uses]
+    thought = [block for use in turn.uses if present for block in _thought(use)]
+    return [("assistant", thought + said + calls), *([("user", results)] if results else [])]
+
+
+def _thought(use: Use) -> list[dict[str, Any]]:
+    return list(json.loads(use.opaque.removeprefix(_OURS))) if use.opaque.startswith(_OURS) else []
 
 
 class _Reply(Reply):
@@ -62,12 +75,14 @@ class _Reply(Reply):
         super().__init__()
         self._calls = Calls(name)
         self._usage: dict[str, Any] = {}
+        self._thinking: dict[object, dict[str, Any]] = {}
 
     def end(self) -> list[Thought]:
         self.spent = Spent(count(self._usage, *_IN), count(self._usage, _OUT), count(self._usage, _CACHED))
         return super().end()
 
     def _take(self, event: dict[str, Any]) -> list[Thought]:
+        self.idle = event["type"] == "ping"
         match event["type"]:
             case "message_start":
                 self._count(event["message"].get("usage"))
@@ -85,6 +100,8 @@ class _Reply(Reply):
     def _begin(self, at: object, block: dict[str, Any]) -> list[Thought]:
         if block["type"] == "text":
             return tokens(block.get("text"))
+        if block["type"] in _THINKING:
+            self._thinking[at] = dict(sound(block))
         if block["type"] == "tool_use":
             self._calls.add(at, block["id"], block["name"], "")
         return []
@@ -94,6 +111,8 @@ class _Reply(Reply):
             return tokens(delta["text"])
         if delta["type"] == "input_json_delta":
             self._calls.more(at, delta["partial_json"])
+        if (name := _PIECES.get(delta["type"])) and (block := self._thinking.get(at)):
+            block[name] = block.get(name, "") + text(delta.get(name))
         return []
 
     def _stop(self, delta: dict[str, Any]) -> list[Thought]:
@@ -102,7 +121,10 @@ class _Reply(Reply):
         self.finished = True
         if reason == "refusal":
             self.denied = text((delta.get("stop_details") or {}).get("explanation")) or "refusal"
-        return self._calls.whole()
+        asks = self._calls.whole()
+        if self._thinking and asks and isinstance(asks[0], Ask):
+            asks[0] = replace(asks[0], opaque=_OURS + json.dumps(list(self._thinking.values())))
+        return asks
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         """The last figures count: those at the end are of the whole answer."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -17,8 +18,8 @@ from pydantic import Field, model_validator
 
 from parlance.actors.dial import Dial, Patience
 from parlance.actors.sse import Events
-from parlance.actors.thinker.model import MADE, Complaint, Wire
-from parlance.actors.thinker.port import Entry, Thought, Tool
+from parlance.actors.thinker.model import MADE, Complaint, Name, Wire
+from parlance.actors.thinker.port import Ask, Entry, Thought, Tool, Use
 from parlance.actors.web import WebService
 from parlance.engine.errors import Garbled, ProviderError
 
@@ -38,9 +39,9 @@ class ModelService(WebService):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     extra: Annotated[dict[str, Any], Field(default_factory=dict)]
     """More fields of the request, as the service names them."""
-    first: Patience = 8.0
+    first: Patience = 6.0
     """Seconds from the request to the first event of the answer, connecting included."""
-    idle: Patience = 10.0
+    idle: Patience = 4.0
     """Seconds between two events."""
 
     @model_validator(mode="after")
@@ -107,26 +108,28 @@ class ModelMind:
     async def _thoughts(self, history: Sequence[Entry], tools: Sequence[Tool]) -> AsyncGenerator[Thought]:
         minds = self._minds
         reply, events, clock = minds.wire.reply(self._name), Events(), _Clock(minds.service)
+        ids = {entry.id for entry in history if isinstance(entry, Use)}
         async with minds.way.post(minds.wire.request(history, tools)) as chunks:
             while not reply.done:
                 try:
                     with minds.dial.by(clock.until, clock.late):
                         chunk = await anext(chunks, None)
+                    with self._read():
+                        found = None if chunk is None else events.feed(chunk)
                 except ProviderError:
                     if not reply.finished:
                         raise
                     break
-                if chunk is None:
+                if found is None:
                     break
-                with self._read():
-                    found = events.feed(chunk)
                 for data in found:
                     with self._read():
                         thoughts = reply.read(data)
                     given = trio.current_time()
                     for thought in thoughts:
-                        yield thought
-                    clock.event(given, finished=reply.finished)
+                        yield _known(thought, ids, self._name)
+                    if not reply.idle:
+                        clock.event(given, finished=reply.finished)
                     if reply.done:
                         break
             with self._read():
@@ -145,6 +148,16 @@ class ModelMind:
             raise error.kind(dial.name, dial.brief(error)) from None
         except ValueError as error:
             raise Garbled(dial.name, f"not the stream of an answer: {dial.brief(error)}") from None
+
+
+def _known(thought: Thought, ids: set[str], name: Name) -> Thought:
+    """A use of a tool under an id that no other one in the call has: some models count anew in every reply."""
+    if not isinstance(thought, Ask):
+        return thought
+    while thought.id in ids:
+        thought = replace(thought, id=name())
+    ids.add(thought.id)
+    return thought
 
 
 class _Clock:

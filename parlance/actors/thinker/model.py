@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from parlance.actors.thinker.port import Ask, Entry, Spent, Thought, Token, Tool, Use
@@ -19,6 +19,9 @@ from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreacha
 OPENING = "(The call begins.)"
 """The first line of the caller for services that want one, where the agent has spoken first."""
 
+WAITING = "(The caller waits for an answer.)"
+"""The last line of the caller, where the agent has spoken last."""
+
 MADE = "made-"
 """What ids begin with that were made here, for calls of tools that came without one."""
 Name = Callable[[], str]
@@ -26,6 +29,7 @@ Name = Callable[[], str]
 
 _ODD = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST = 64
+_LONGEST_ID = 40
 _OVERLOADED = (429, 503, 529)
 
 
@@ -57,18 +61,27 @@ class Reply:
         """Nothing follows any more."""
         self.said = False
         """There were words, or a tool was asked for."""
+        self.idle = False
+        """The last event was there to be there: it does not show that the service is at work."""
         self.denied = ""
         """Why the service has not said more, where it did not want to."""
         self.spent: Spent | None = None
 
     def read(self, data: str) -> list[Thought]:
         """The data of one event. Raises `ValueError` for what is none of this protocol, and `Complaint`."""
+        whole = self.finished
         try:
             event = json.loads(data)
-            if event.get("error"):
-                raise complaint(event["error"])
+            if error := event.get("error") or (event.get("object") == "error" and event):
+                raise complaint(error)
             thoughts = self._take(event)
-        except (TypeError, KeyError, AttributeError, IndexError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, Complaint) as error:
+            if whole:
+                # Nothing that follows spoils what was said.
+                self.done = True
+                return []
+            if isinstance(error, ValueError | Complaint):
+                raise
             raise ValueError(f"no such event: {data[:100]}") from None
         self.said = self.said or bool(thoughts)
         return thoughts
@@ -93,6 +106,12 @@ class _Call:
     name: str = ""
     arguments: str = ""
 
+    def ends_before(self, id: str, name: str, arguments: str) -> bool:
+        """Whether a piece with this name begins another call."""
+        if id and self.id:
+            return id != self.id
+        return name != self.name or bool(arguments.strip() and _whole(self.arguments))
+
 
 class Calls:
     """Calls of tools whose names and arguments come in pieces."""
@@ -103,14 +122,16 @@ class Calls:
         self._all: list[_Call] = []
 
     def add(self, at: object, id: object, name: object, arguments: object) -> None:
-        """A piece of the call with the index `at`. Some services give each call the same: a new id is a new call."""
-        told, call = text(id), self._at.get(at)
-        if call is None or (told and call.id and told != call.id):
+        """A piece of the call with the index `at`. Some services give each call the same index, and some each piece
+        another id: a name with a new id is a new call, and one with more arguments after whole ones.
+        """
+        told, named, more, call = text(id), text(name), _piece(arguments), self._at.get(at)
+        if call is None or (named and call.ends_before(told, named, more)):
             call = self._at[at] = _Call(told)
             self._all.append(call)
         call.id = call.id or told
-        call.name = call.name or text(name)
-        call.arguments += text(arguments)
+        call.name = call.name or named
+        call.arguments += more
 
     def more(self, at: object, arguments: object) -> None:
         """More of the arguments of the call with the index `at`, if there is one."""
@@ -126,6 +147,18 @@ class Calls:
         return found
 
 
+def _piece(arguments: object) -> str:
+    """Text; some services send an object."""
+    return json.dumps(arguments) if isinstance(arguments, dict) else text(arguments)
+
+
+def _whole(told: str) -> bool:
+    try:
+        return told.endswith("}") and arguments(told) is not None
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one side said, or the agent asked for, without a word of the other's between."""
@@ -138,23 +171,30 @@ class Turn:
 def turns(history: Sequence[Entry], *, opening: bool = False) -> list[Turn]:
     """The history: the agent's words stand with the uses of tools that follow them, and lines of one side are one.
 
-    `opening`: the first turn has to be the caller's.
+    `opening`: the first turn has to be the caller's, as Anthropic, Gemini and many local models' templates want it.
+    The last always is, or has results of tools: where something was said for the agent in between, the caller's
+    question is still open.
     """
     found: list[Turn] = []
     for entry in history:
         last = found[-1] if found else None
         if isinstance(entry, Use):
-            if last and last.who == "agent":
+            # Results come from anywhere, and may have what UTF-8 has not.
+            entry = replace(entry, result=text(entry.result))
+            # What a service wants back comes with the first use of a reply.
+            if last and last.who == "agent" and not (last.uses and entry.opaque.partition(":")[2]):
                 found[-1] = Turn("agent", last.text, (*last.uses, entry))
             else:
                 found.append(Turn("agent", "", (entry,)))
-        elif words := entry.text.strip():
+        elif words := text(entry.text).strip():
             if last and last.who == entry.who and not last.uses:
                 found[-1] = Turn(entry.who, f"{last.text} {words}")
             else:
                 found.append(Turn(entry.who, words))
     if opening and (not found or found[0].who == "agent"):
         found.insert(0, Turn("caller", OPENING))
+    if not found or (found[-1].who == "agent" and not found[-1].uses):
+        found.append(Turn("caller", WAITING))
     return found
 
 
@@ -199,6 +239,11 @@ def sound(told: object) -> dict[str, Any]:
 def safe(name: str) -> str:
     """A name of a tool, or an id, as every service takes it: models invent some with other characters."""
     return _ODD.sub("_", name)[:_LONGEST] or "_"
+
+
+def short(id: str) -> str:
+    """An id as OpenAI takes it, which counts its characters. Long ones differ at their ends."""
+    return id[-_LONGEST_ID:]
 
 
 def count(usage: Mapping[str, Any], *names: str) -> int:

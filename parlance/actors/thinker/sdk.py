@@ -33,6 +33,9 @@ _AGAIN = 45.0
 _MOST, _IDLE = 1000, 100
 """Connections, and idle ones, of one agent's minds: the packages' own numbers."""
 
+_COMPLAINT = 4096
+"""Bytes of a refusal that are read."""
+
 Connect = Callable[[Any], Any]
 """Makes the package's client, which is to use this HTTP client."""
 
@@ -97,7 +100,7 @@ class Sdk:
         try:
             with self._mapped(Unreachable):
                 response = await self._answer(client, body)
-            chunks = response.aiter_bytes()
+            chunks = response.aiter_raw()
             try:
                 with self._mapped(Garbled):
                     async for chunk in chunks:
@@ -118,18 +121,35 @@ class Sdk:
             stream_cls=self._package.AsyncStream[object],
         )
 
+    async def _refusal(self, response: Any) -> None:
+        """Raises what a refusal means. The package would read it to its end, however long it is."""
+        if response.status_code < 300 or response.request.method != "POST":
+            return
+        chunks, told = response.aiter_raw(), b""
+        try:
+            # What it means is known from its head.
+            with suppress(*self._lost):
+                async for chunk in chunks:
+                    told += chunk
+                    if len(told) >= _COMPLAINT:
+                        break
+        finally:
+            await leave(response, chunks, self._lost)
+        raise self._dial.refusal(
+            response.status_code, complaint(told[:_COMPLAINT]) or response.reason_phrase, response.headers
+        )
+
     @contextmanager
     def _mapped(self, lost: type[ProviderError]) -> Iterator[None]:
         """Foreign exceptions as ours; `lost` is what a lost connection means at this point."""
         package, dial = self._package, self._dial
         try:
             yield
-        except package.APIStatusError as error:
-            told = complaint(error.response.content)
-            raise dial.refusal(error.status_code, told, error.response.headers) from None
         except package.APITimeoutError as error:
             raise Unreachable(dial.name, f"no connection within {self._service.connect:g} s") from error
         except package.APIConnectionError as error:
+            if isinstance(error.__cause__, ProviderError):
+                raise error.__cause__ from None
             raise dial.lost(lost, error.__cause__ or error) from error
         except self._lost as error:
             raise dial.lost(lost, error) from error
@@ -149,6 +169,9 @@ class Sdk:
         http = self._package.DefaultAsyncHttpxClient(
             timeout=self._http.Timeout(None, connect=self._service.connect),
             limits=limits,
+            # Words that are compressed wait for each other, and a little of it may be a lot.
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"response": [self._refusal]},
             follow_redirects=False,
             verify=self._trust,
             **more,

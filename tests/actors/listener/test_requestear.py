@@ -263,7 +263,7 @@ async def test_words_so_far_that_nobody_has_time_for_are_not_asked_for_for_a_whi
     asked = [round(at, 1) for at, _ in scribe.asked]
     assert asked[0] == 0.8
     assert asked[-1] == 10.0
-    assert all(at >= 0.9 + (after or 5.0) for at in asked[1:-1])
+    assert all(at >= 0.9 + (after or 3.0) for at in asked[1:-1])
     assert bool(asked[1:-1]) == again
     assert told[-1][1] == Heard(1, "100 tenths", final=True)
 

@@ -37,6 +37,11 @@ def test_what_was_heard_is_where_the_voice_was(at: float, heard: str) -> None:
     assert playing(TIMES).finish(at).text == heard
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_times_that_are_no_numbers_are_none(seconds: float) -> None:
+    assert playing([(20, seconds)]).finish(3.5).text == "Aaaaaaaaaaaaaaaaaaaa b"
+
+
 def test_without_times_length_stands_for_time() -> None:
     assert playing([]).finish(3.5).text == "Aaaaaaaaaaaaaaaaaaaa b"
 

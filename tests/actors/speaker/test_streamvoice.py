@@ -434,3 +434,44 @@ def test_wrong_settings_are_told_at_the_start(
         monkeypatch.delenv(key, raising=False)
     with pytest.raises(Misconfigured, match=fault):
         WAYS[name][0].make(settings)
+
+
+class Cancels(trio.abc.Instrument):
+    """Cancels `scope` after so many steps of all tasks: also between a task's being woken and its going on."""
+
+    def __init__(self, steps: int, scope: trio.CancelScope) -> None:
+        self._steps, self._scope = steps, scope
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._steps -= 1
+        if not self._steps:
+            self._scope.cancel()
+
+
+async def cancelled(voice: StreamVoice, steps: int, replies: list[StreamReply]) -> None:
+    with trio.CancelScope() as scope:
+        cancels = Cancels(steps, scope)
+        trio.lowlevel.add_instrument(cancels)
+        try:
+            async with voice.reply() as reply:
+                replies.append(reply)
+                await phrase(reply, "No.")
+        finally:
+            trio.lowlevel.remove_instrument(cancels)
+    replies.clear()
+
+
+@pytest.mark.parametrize("warm", [0, 1])
+async def test_a_reply_can_be_cancelled_at_any_step(way: Way, warm: int) -> None:
+    replies: list[StreamReply] = []
+    async with way.living(warm=warm) as voice:
+        for steps in range(1, 40):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(cancelled, voice, steps, replies)
+                with trio.move_on_after(3) as late:
+                    while replies or nursery.child_tasks:
+                        await trio.sleep(0.001)
+                # What does not heed its cancellation would hold up this test for ever.
+                for reply in replies:
+                    await reply.leave()
+            assert not late.cancelled_caught, f"cancelled at step {steps}"

@@ -437,3 +437,10 @@ def test_parts_of_any_text_fit_and_lack_no_letter(text: str, longest: int) -> No
     assert [c for part in found for c in part if c.isalnum()] == [c for c in text if c.isalnum()]
     for part in found:
         part.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", ["a" + "." * 9000, "a" + ".'" * 4500, "a. " * 3000, "a" * 9000])
+async def test_a_model_that_goes_on_for_ever_holds_up_no_other_call(text: str) -> None:
+    start = trio.current_time()
+    assert all(len(part) <= 5000 for part in parts(text, 5000))
+    assert trio.current_time() - start < 0.1

@@ -72,6 +72,15 @@ def test_unbounded_it_is_exactly_what_was_heard(said):
     assert [line for line in lines if line.who == "agent"] == [Line("agent", t) for w, t in heard if w == "agent"]
 
 
+@given(events, words, st.integers(1, 10), st.integers(1, 100))
+def test_what_the_caller_would_say_besides_is_as_if_he_had(said, more, lines, characters):
+    history = History(lines=lines, characters=characters)
+    play(history, said)
+    foreseen = history.lines(more)
+    history.caller(more)
+    assert foreseen == history.lines()
+
+
 @given(events, st.integers(1, 10), st.integers(1, 100))
 def test_bounded_it_is_the_longest_whole_end_that_fits(said, lines, characters):
     history = History(lines=lines, characters=characters)

@@ -176,7 +176,7 @@ REPLIES: dict[str, tuple[str, list[Any], list[Thought]]] = {
             ),
             candidate(reason="STOP"),
         ],
-        [Token("See."), Ask("c1", "look", {"day": "Mo"}, "s"), Ask("made-1", "book", {})],
+        [Token("See."), Ask("c1", "look", {"day": "Mo"}, "gemini:s"), Ask("made-1", "book", {}, "gemini:")],
     ),
     "contents, unsafe after some words": (
         "contents",
@@ -260,7 +260,7 @@ def test_arguments_that_are_no_object_are_refused(told: str) -> None:
 def test_arguments_that_are_no_object_are_refused_where_they_come_whole(told: Any) -> None:
     event = candidate({"functionCall": {"name": "f", "args": told}}, reason="STOP")
     if not told:
-        assert thoughts("contents", [event]) == [Ask("made-1", "f", {})]
+        assert thoughts("contents", [event]) == [Ask("made-1", "f", {}, "gemini:")]
         return
     with pytest.raises(ValueError, match="arguments"):
         thoughts("contents", [event])

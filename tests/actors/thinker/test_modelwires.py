@@ -24,9 +24,9 @@ WIRES = {
 }
 SCHEMA = {"type": "object", "properties": {"day": {"type": "string"}}}
 TOOL = Tool("look", "Looks.", SCHEMA)
-ONE = Use("a1", "look", {"day": "\u00fc"}, "free", "c2ln")
+ONE = Use("a1", "look", {"day": "\u00fc"}, "free", "gemini:c2ln")
 TWO = Use("a2", "look", {}, "(not finished)")
-MADE_UP = Use(f"{MADE}gemini-1", "look up!", {}, "no such tool")
+MADE_UP = Use(f"{MADE}gemini-1", "look up!", {}, "no such tool", "gemini:")
 
 
 def call(id: str, arguments: str, name: str = "look") -> dict[str, Any]:
@@ -78,7 +78,7 @@ TALK: dict[str, tuple[list[Any], dict[str, list[dict[str, Any]]]]] = {
     "the agent speaks first, and twice": (
         [Line("agent", "Hello."), Line("agent", "Still there?"), Line("caller", "yes")],
         {
-            "chat": [{"role": "assistant", "content": "Hello. Still there?"}, user("yes")],
+            "chat": [user(OPENING), {"role": "assistant", "content": "Hello. Still there?"}, user("yes")],
             "messages": [block("user", OPENING), block("assistant", "Hello. Still there?"), block("user", "yes")],
             "contents": [parts("user", OPENING), parts("model", "Hello. Still there?"), parts("user", "yes")],
         },
@@ -138,6 +138,7 @@ TALK: dict[str, tuple[list[Any], dict[str, list[dict[str, Any]]]]] = {
         [ONE, Line("agent", "It is free."), Line("caller", "  "), Line("caller", "good")],
         {
             "chat": [
+                user(OPENING),
                 {"role": "assistant", "content": None, "tool_calls": CHAT_CALLS[:1]},
                 CHAT_RESULTS[0],
                 {"role": "assistant", "content": "It is free."},

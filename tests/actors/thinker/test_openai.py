@@ -3,120 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import pytest
 import trio
 
-from parlance.actors.thinker.mind import Minds
-from parlance.actors.thinker.openai import make
-from parlance.actors.thinker.port import Line, Spent, Token
-from parlance.engine.agent import Agent
-from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
-
-HISTORY = (Line("agent", "Hello."), Line("caller", "are you open"))
-Stream = trio.SocketStream
-Answer = Callable[[Stream], Awaitable[None]]
-
-
-@dataclass
-class Server:
-    """Reads one request after another of each connection and lets `answer` write whatever it likes."""
-
-    answer: Answer
-    port: int = 0
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    headers: list[bytes] = field(default_factory=list)
-    gone: trio.Event = field(default_factory=trio.Event)
-
-    async def handle(self, stream: Stream) -> None:
-        data = b""
-        try:
-            while True:
-                while b"\r\n\r\n" not in data:
-                    more = await stream.receive_some()
-                    if not more:
-                        return
-                    data += more
-                head, _, data = data.partition(b"\r\n\r\n")
-                length = int(head.lower().partition(b"content-length:")[2].split()[0])
-                while len(data) < length:
-                    data += await stream.receive_some()
-                self.headers.append(head)
-                self.requests.append(json.loads(data[:length]))
-                data = data[length:]
-                await self.answer(stream)
-        except trio.BrokenResourceError:
-            pass
-        finally:
-            self.gone.set()
-            await trio.aclose_forcefully(stream)
-
-
-@asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[Server]:
-    server = Server(answer)
-    async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio.serve_tcp, server.handle, 0, host="127.0.0.1"))
-        server.port = listeners[0].socket.getsockname()[1]
-        yield server
-        nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def minds(port: int, **settings: Any) -> AsyncIterator[Minds]:
-    made = make(
-        {"model": "m", "base_url": f"http://127.0.0.1:{port}/v1", "first": 3, "idle": 3, **settings},
-        Agent(name="a", prompt="Be brief."),
-    )
-    try:
-        yield made
-    finally:
-        await made.aclose()
-
-
-def event(content: str | None = None, finish: str | None = None, **delta: Any) -> bytes:
-    if content is not None:
-        delta["content"] = content
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return b"data: " + json.dumps({"id": "1", "choices": [choice]}).encode() + b"\n\n"
-
-
-DONE = b"data: [DONE]\n\n"
-WHOLE = event("", role="assistant") + event("We are ") + event("open \u00fc.") + event(finish="stop") + DONE
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-
-
-def chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def sends(*pieces: bytes) -> Answer:
-    async def answer(stream: Stream) -> None:
-        await stream.send_all(HEAD + b"".join(chunk(piece) for piece in pieces if piece) + b"0\r\n\r\n")
-
-    return answer
-
-
-def refuses(status: int, body: bytes = b'{"error":{"message":"because"}}') -> Answer:
-    async def answer(stream: Stream) -> None:
-        head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
-        await stream.send_all(head + body)
-
-    return answer
-
-
-async def reply(made: Minds) -> str:
-    text = ""
-    async with made().think(HISTORY) as thoughts:
-        async for thought in thoughts:
-            assert isinstance(thought, Token | Spent)
-            text += thought.text if isinstance(thought, Token) else ""
-    return text
+from parlance.actors.thinker.port import Token
+from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
+from tests.actors.thinker.chatserver import (
+    DONE,
+    HEAD,
+    HISTORY,
+    WHOLE,
+    Answer,
+    Stream,
+    chunk,
+    event,
+    minds,
+    refuses,
+    reply,
+    sends,
+    serving,
+)
 
 
 async def test_the_reply_streams_and_the_request_says_what_was_heard():
@@ -128,6 +35,7 @@ async def test_the_reply_streams_and_the_request_says_what_was_heard():
             "stream_options": {"include_usage": True},
             "messages": [
                 {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "(The call begins.)"},
                 {"role": "assistant", "content": "Hello."},
                 {"role": "user", "content": "are you open"},
             ],
@@ -259,66 +167,3 @@ async def test_leaving_closes_the_stream_at_once(events):
             assert await anext(thoughts) == Token("We ")
         with trio.fail_after(1):
             await server.gone.wait()
-
-
-async def test_the_key_goes_to_the_service_and_nowhere_else(monkeypatch):
-    monkeypatch.setenv("SHOP_KEY", "sk-secret-123")
-    body = b'{"error":{"message":"wrong key sk-secret-123"}}'
-    async with serving(refuses(401, body)) as server, minds(server.port, key_env="SHOP_KEY") as made:
-        with pytest.raises(Rejected, match=r"wrong key \*\*\*") as caught:
-            await reply(made)
-        assert b"Bearer sk-secret-123" in server.headers[0]
-        assert "secret-123" not in repr(made.service) + repr(made.dial.key) + str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("settings", "fault"),
-    [
-        ({}, "'model' is missing"),
-        ({"model": "m"}, "OPENAI_API_KEY"),
-        ({"model": "m", "key_env": "SHOP_KEY"}, "SHOP_KEY"),
-        ({"model": "m", "base_url": "localhost:1"}, "is not an address like https://api.openai.com/v1"),
-        ({"model": "m", "base_url": "http://x", "temprature": 1}, "did you mean temperature"),
-        ({"model": "m", "base_url": "http://x", "temperature": 3}, "less than or equal to 2"),
-        ({"model": "m", "url": "http://x", "max_tokens": 1, "max_completion_tokens": 1}, "two names of one thing"),
-        ({"model": "m", "key_env": "HOME", "api_version": "1"}, "set `url` to your resource"),
-    ],
-)
-def test_wrong_settings_are_told_at_the_start(settings, fault, monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("SHOP_KEY", raising=False)
-    with pytest.raises(Misconfigured, match=fault):
-        make(settings, Agent(name="a"))
-
-
-async def test_azure_is_asked_at_its_deployment_with_its_header(nursery, monkeypatch):
-    monkeypatch.setenv("SHOP_KEY", "azure-secret-1")
-    async with serving(sends(WHOLE)) as server:
-        made = make(
-            {"model": "desk", "url": f"http://127.0.0.1:{server.port}", "api_version": "v-1", "key_env": "SHOP_KEY"},
-            Agent(name="a"),
-        )
-        assert await reply(made) == "We are open \u00fc."
-        await made.aclose()
-    head = server.headers[0].lower()
-    assert head.startswith(b"post /openai/deployments/desk/chat/completions?api-version=v-1 ")
-    assert b"\r\napi-key: azure-secret-1" in head
-    assert b"authorization" not in head
-
-
-async def test_a_service_that_is_not_there_yet_holds_nothing_up():
-    async with serving(sends(WHOLE)) as server:
-        port = server.port
-    made = make({"model": "m", "url": f"http://127.0.0.1:{port}/v1", "warm": 3}, Agent(name="a"))
-    with trio.fail_after(2):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(made.run)
-            with pytest.raises(Unreachable):
-                await reply(made)
-            nursery.cancel_scope.cancel()
-
-
-def test_a_key_that_no_header_can_carry_is_refused(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-\u00fc")
-    with pytest.raises(Misconfigured, match="characters that no key has"):
-        make({"model": "m"}, Agent(name="a"))
