@@ -109,3 +109,21 @@ def test_nobody_is_kept_out_for_ever(events: list[tuple[float, str]]) -> None:
     happen(breaker, f"{now!r}:ok")
     assert breaker.state(now) == "closed"
     assert breaker.statistics(now).failures == 0
+
+
+def test_who_gives_something_lets_the_others_in_and_is_still_judged_at_its_end() -> None:
+    breaker = Breaker()
+    happen(breaker, "0:gone 0:gone 0:gone")
+    breaker.begun(1.5)
+    assert not breaker.admits(1.6), "one trial at a time"
+    breaker.proved(1.7)
+    assert breaker.admits(1.7)
+    breaker.failed(1.8, ERRORS["gone"], 1.5)
+    assert not breaker.admits(1.9), "that was the fourth failure in a row"
+
+
+def test_who_asked_for_a_pause_gets_it_whatever_was_begun_before() -> None:
+    breaker = Breaker()
+    happen(breaker, "0:later")
+    breaker.proved(1.0)
+    assert not breaker.admits(2.0)

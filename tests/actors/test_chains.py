@@ -275,3 +275,38 @@ async def test_a_chain_needs_nobody_to_run_it(nursery: trio.Nursery) -> None:
         for chain in (MindChains(choice), VoiceChain(choice), EarChain(choice)):
             assert chain.provider == "a"
             await nursery.start(chain.run)
+
+
+@dataclass
+class Flood:
+    """A voice that does not stop."""
+
+    provider: str = "flood"
+
+    @asynccontextmanager
+    async def reply(self) -> AsyncIterator[Flood]:
+        yield self
+
+    @asynccontextmanager
+    async def speak(self, text: str) -> AsyncIterator[AsyncIterator[Any]]:
+        async with aclosing(self._sounds()) as sounds:
+            yield sounds
+
+    async def _sounds(self) -> AsyncGenerator[Any]:
+        while True:
+            await trio.lowlevel.checkpoint()
+            yield Sound(b"\x80" * 8000, TELEPHONE)
+
+
+async def test_a_voice_that_does_not_stop_is_stopped() -> None:
+    choice = Choice([Flood()])
+
+    async def listen() -> None:
+        async with VoiceChain(choice).reply() as reply, reply.speak("Good morning") as speech:
+            async for _ in speech:
+                pass
+
+    with pytest.raises(Garbled, match="more audio than 12 characters") as caught:
+        await listen()
+    assert not caught.value.retry
+    assert choice.options[0].breaker.error is caught.value
