@@ -21,7 +21,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from statistics import median, quantiles
 from typing import Any
@@ -262,7 +262,7 @@ def main() -> int:
     about = machine.machine()
     if options.json:
         found = {
-            **asdict(result),
+            **{each.name: getattr(result, each.name) for each in fields(result)},
             "broke": result.broke,
             "pauses": pauses(result.pauses),
             "gaps": pauses(result.gaps),
