@@ -1,5 +1,5 @@
-"""Makes `patient.wav`, the recorded caller that `make demo` plays, and the words with which `parlance providers --check`
-tries an ear. Needs Debian's `flite`, which nothing else does.
+"""Makes `patient.wav`, the recorded caller that `make demo` plays, and the words that `parlance providers --check` says
+to an ear. Needs Debian's `flite`, which nothing else does.
 
     python samples/make.py
 
