@@ -25,10 +25,6 @@ Hosts = Mapping[str, str]
 
 STARTING = 20.0
 """Seconds that the simulators have to start."""
-NOWHERE: Hosts = dict.fromkeys(
-    "deepgram openai azureopenai azure anthropic gemini elevenlabs assemblyai cartesia".split(), "127.0.0.1:9"
-)
-"""Where nobody is asked."""
 
 _MODEL = {"model": "simulated"}
 _VOICE = {"voice": "simulated"}
@@ -60,10 +56,8 @@ SETTINGS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
 }
 """By role and name: whose door, the address there, and what else must be set."""
 
-KEYS = (
-    "ANTHROPIC_API_KEY ASSEMBLYAI_API_KEY AZURE_OPENAI_API_KEY AZURE_SPEECH_KEY CARTESIA_API_KEY DEEPGRAM_API_KEY "
-    "ELEVENLABS_API_KEY GEMINI_API_KEY OPENAI_API_KEY"
-).split()
+NOWHERE: Hosts = {door: "127.0.0.1:9" for known in SETTINGS.values() for door, _, _ in known.values()}
+"""Where nobody is asked."""
 
 
 def settings(role: str, name: str, hosts: Hosts = NOWHERE) -> dict[str, Any]:
@@ -72,14 +66,14 @@ def settings(role: str, name: str, hosts: Hosts = NOWHERE) -> dict[str, Any]:
     return {"kind": name, "url": url.format(hosts[door]), **more}
 
 
-def agent(name: str, trio_of: Sequence[str], hosts: Hosts, **more: Any) -> Agent:
+def agent(name: str, three: Sequence[str], hosts: Hosts, **more: Any) -> Agent:
     """An agent with these providers: an ear, a mind and a voice; each may be several, `a,b`: `b` is for when `a` fails.
 
     `more`: whatever else stands in its file.
     """
     roles = {
         role: [settings(role, one, hosts) for one in names.split(",")]
-        for role, names in zip(SETTINGS, trio_of, strict=True)
+        for role, names in zip(SETTINGS, three, strict=True)
     }
     told = {"name": name, "greeting": "", "prompt": "Nobody is listening.", "listed": False, **roles, **more}
     return Agent.model_validate(told)

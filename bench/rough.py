@@ -34,7 +34,7 @@ from rich.table import Table
 from bench import machine
 from bench.caller import Caller, clips, housed
 from bench.cast import agent, combination, simulators
-from bench.sockets import descriptors, established
+from bench.sockets import connections, descriptors
 from parlance.engine.child import Budget
 from parlance.engine.effort import ProviderFailed
 from parlance.engine.trace import ChildFailed, ChildRestarted, Record, TurnBegan, TurnEnded
@@ -167,7 +167,7 @@ async def measured(options: argparse.Namespace, seen: Callable[[str], None]) -> 
                             await trio.sleep(APART)
                     nursery.cancel_scope.cancel()
                 await trio.sleep(SETTLING)
-                result.warm = established(sims.ports)
+                result.warm = connections(sims.ports)
                 calls = len(house.exchange.calls)
                 result.beat = _beat(house)
             await trio.sleep(SETTLING)
@@ -186,7 +186,7 @@ def _held(ports: frozenset[int]) -> dict[str, int]:
     return {
         "tasks": trio.lowlevel.current_statistics().tasks_living,
         "descriptors": descriptors(),
-        "connections": established(ports),
+        "connections": connections(ports),
     }
 
 

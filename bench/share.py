@@ -22,7 +22,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from statistics import median, quantiles
@@ -91,8 +91,7 @@ class Row:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        names = [name for name in self.__slots__]
-        return {**{name: getattr(self, name) for name in names}, "broke": self.broke}
+        return {**asdict(self), "broke": self.broke}
 
 
 def timed(event: TurnTimed) -> Steps | None:
@@ -210,10 +209,8 @@ def main() -> int:
         except ValueError as error:
             parser.error(str(error))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    console, errors = (
-        Console(highlight=False, width=170 if not sys.stdout.isatty() else None),
-        Console(stderr=True, highlight=False),
-    )
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 170)
+    errors = Console(stderr=True, highlight=False)
     calls = sorted({1, max(1, options.calls)})
     with errors.status("starting", spinner="line") as status:
 

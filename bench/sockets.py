@@ -8,7 +8,6 @@ from pathlib import Path
 
 OWN = Path("/proc/self/fd")
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_LISTEN = "0A"
 
 
 def descriptors() -> int:
@@ -17,8 +16,8 @@ def descriptors() -> int:
     return len(os.listdir(OWN)) - 1
 
 
-def established(ports: Collection[int]) -> int:
-    """This process' sockets whose other end is, or was, at one of these ports."""
+def connections(ports: Collection[int]) -> int:
+    """This process' sockets whose other end is, or was, at one of these ports, in whatever state."""
     mine = set()
     for number in os.listdir(OWN):
         try:
@@ -27,15 +26,15 @@ def established(ports: Collection[int]) -> int:
             continue
         if target.startswith("socket:["):
             mine.add(target[8:-1])
-    return sum(inode in mine and port in ports and state != _LISTEN for inode, port, state in _rows())
+    return sum(inode in mine and port in ports for inode, port in _rows())
 
 
-def _rows() -> list[tuple[str, int, str]]:
-    """Inode, remote port and state of every TCP socket of the system."""
+def _rows() -> list[tuple[str, int]]:
+    """Inode and remote port of every TCP socket of the system."""
     found = []
     for table in TABLES:
         if table.exists():
             for line in table.read_text().splitlines()[1:]:
                 fields = line.split()
-                found.append((fields[9], int(fields[2].rpartition(":")[2], 16), fields[3]))
+                found.append((fields[9], int(fields[2].rpartition(":")[2], 16)))
     return found

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import trio
 import typer
@@ -153,8 +154,7 @@ def providers(
         raise Misconfigured(f"there is no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     wanted = {name: known[name] for name in agent or known}
     if not check:
-        found = [asdict(provider) for provider, _ in checkup.listed(wanted)]
-        print(json.dumps(found, indent=2)) if as_json else Console(highlight=False).print(roster.providers(found))
+        _tell([asdict(provider) for provider, _ in checkup.listed(wanted)], roster.providers, as_json)
         return
     with Console(stderr=True, highlight=False).status("Starting") as status:
 
@@ -162,10 +162,17 @@ def providers(
             status.update(f"Asking the {provider.role} {provider.kind}")
 
         results = trio.run(checkup.check, wanted, told)
-    shown = [result.as_dict() for result in results]
-    print(json.dumps(shown, indent=2)) if as_json else Console(highlight=False).print(roster.health(shown))
+    _tell([result.as_dict() for result in results], roster.health, as_json)
     if any(result.error for result in results):
         raise typer.Exit(1)
+
+
+def _tell(facts: list[dict[str, Any]], table: Callable[[list[dict[str, Any]]], Table], as_json: bool) -> None:
+    """Facts as JSON, or drawn as a table."""
+    if as_json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        Console(highlight=False).print(table(facts))
 
 
 @app.command()

@@ -73,7 +73,7 @@ class Health:
 
 
 def listed(agents: Mapping[str, Agent]) -> list[tuple[Provider, Agent]]:
-    """Every provider once, and one of its agents; those of the most agents first."""
+    """Every provider once for each place it has in a chain, and one of its agents; those of the most agents first."""
     found: dict[tuple[str, int, str], tuple[Provider, Agent]] = {}
     for agent in agents.values():
         for role in ROLES:

@@ -45,9 +45,9 @@ UNKNOWN_AGENT = 1003
 """The close code that users of the browser profile were promised for an agent that does not exist."""
 
 AGAIN = 5.0
-"""Seconds until a provider's own work that failed is begun again."""
+"""Seconds until what failed is begun again: a provider's own work, and the speaking of an agent's own lines."""
 LONGEST = 300.0
-"""Seconds between two tries to have an agent's own lines spoken, at the most: they double."""
+"""The same of an agent's own lines, at the most: it doubles from one try to the next."""
 _NAME = re.compile(r"[!-~]{1,128}")
 """What may be a call's id: it goes into every log line and record of the call."""
 
@@ -89,7 +89,7 @@ class House:
         self.ready = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep house until cancelled. Ready when calls can be taken and every agent's own lines are prepared."""
+        """Keep house until cancelled. Ready when calls can be taken and every agent's own lines were tried."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.metronome.run)
             await nursery.start(self.exchange.run)
@@ -111,12 +111,11 @@ class House:
         """
         ready, wait = _Ready(task_status), AGAIN
         crews = [crew for crew in self.crews.values() if crew.voice is voice]
+        names = [crew.agent.name for crew in crews]
         texts = [text for crew in crews for text in (crew.agent.greeting, *(str(text) for _, text in crew.agent.lines))]
         while faults := await prepared.prepare(voice, texts, lines(self.settings)):
             for fault in faults:
-                log.warning(
-                    "a line could not be prepared", agents=[crew.agent.name for crew in crews], error=str(fault)
-                )
+                log.warning("a line could not be prepared", agents=names, error=str(fault))
             if not any(fault.retry for fault in faults):
                 break
             ready.started()
@@ -275,7 +274,7 @@ def lines(settings: Settings) -> tuple[Format, ...]:
 
 
 class _Ready:
-    """A provider's `task_status`, over all its lives: it becomes ready once."""
+    """A `task_status` that may be told of several lives or tries: the first is passed on."""
 
     def __init__(self, status: trio.TaskStatus[None]) -> None:
         self._status = status

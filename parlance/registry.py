@@ -74,17 +74,17 @@ class Crew:
 
 
 class Registry:
-    """Makes crews. Agents whose ear or voice is set alike share one: a warm worker for each would cost its memory."""
+    """Makes crews. Agents whose ear or voice is set alike share one: what it keeps warm would be too much for each."""
 
     def __init__(self) -> None:
         self.shared: dict[str, Any] = {}
-        """Every provider made so far, in the words of its settings. What has a `run` is kept running by the house."""
+        """Every provider and toolbox made so far, by its settings or its agent. The house runs what has a `run`."""
         self._chains: dict[str, Any] = {}
         self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
         """One for each provider, whoever asks it: what one agent's calls have learned helps the others'."""
 
     def crew(self, agent: Agent) -> Crew:
-        """The agent's ear, mind and voice. Raises `Misconfigured` where one is unknown or refuses its settings."""
+        """The agent's ear, mind, voice and tools. Raises `Misconfigured` where one is unknown or its settings are."""
         if wrong := faults(agent):
             raise Misconfigured(f"agent {agent.name}: {'; '.join(map(told, wrong))}")
         tools = Toolbox(agent)

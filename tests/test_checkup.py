@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from bench.simulators.conduct import Conduct, Fate
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from bench.simulators.town import doors
 from parlance import checkup
 from parlance.__main__ import main

@@ -91,12 +91,12 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.simulators", description=__doc__.partition("\n")[0])
     usual = Conduct()
     for name, kind, what in (
-        ("stt-delay", _seconds, "seconds from Finalize to the final words"),
+        ("stt-delay", _seconds, "seconds from the end of an utterance to its words"),
         ("chat-delay", _seconds, "seconds to the first word of a reply"),
         ("chat-pace", _within(0.1, 1e6), "words a second"),
         ("tts-delay", _seconds, "seconds to the first audio of a phrase"),
         ("jitter", _seconds, "the most seconds that are added to each delay"),
-        ("errors", _chance, "chance of HTTP 500 or 429, or an Error message"),
+        ("errors", _chance, "chance of HTTP 500 or 429, or of the protocol's own error message"),
         ("stalls", _chance, "chance of an answer that stops for 30 s"),
         ("cuts", _chance, "chance of a connection dropped in mid-answer"),
         ("seed", int, "of the chances and the jitter"),

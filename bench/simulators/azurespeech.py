@@ -7,7 +7,6 @@ there. What the service refuses it answers with an empty body and a reason in th
 from __future__ import annotations
 
 import re
-import struct
 from functools import partial
 from typing import Any
 from xml.etree import ElementTree
@@ -15,9 +14,9 @@ from xml.etree import ElementTree
 import trio
 
 from bench.simulators import pace, speak
-from bench.simulators.conduct import HUGE, Conduct, Fate
+from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.door import Answer, Asked, Behind, Refusal
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from bench.simulators.transcribe import Wav, wav
 from parlance.codecs.format import Encoding, Format
 
@@ -34,7 +33,6 @@ NAMED = 255
 MAX_SSML = 64 << 10
 """Bytes."""
 
-_FORMATS = re.compile(r"(raw|riff)-(8khz|16khz|22050hz|24khz|44100hz|48khz)-(8|16)bit-mono-(pcm|mulaw|alaw)")
 _KNOWN = frozenset(
     """
     raw-8khz-8bit-mono-alaw raw-8khz-8bit-mono-mulaw raw-8khz-16bit-mono-pcm raw-16khz-16bit-mono-pcm
@@ -44,9 +42,7 @@ _KNOWN = frozenset(
     """.split()
 )
 """Those of the documented formats that are bare samples; there are also MP3, Opus, AMR-WB and TrueSilk."""
-_OTHER = "riff-24khz-16bit-mono-pcm"
-_ENCODINGS: dict[str, tuple[Encoding, int]] = {"pcm": ("pcm16", 1), "alaw": ("alaw", 6), "mulaw": ("mulaw", 7)}
-"""And their numbers in a WAV file."""
+_ENCODINGS: dict[str, Encoding] = {"pcm": "pcm16", "alaw": "alaw", "mulaw": "mulaw"}
 _AUDIO = re.compile(r"audio/wav(?:; ?codecs=\"?audio/pcm\"?)?(?:; ?samplerate=(\d+))?")
 _SSML = "{http://www.w3.org/2001/10/synthesis}"
 _MSTTS = "{http://www.w3.org/2001/mstts}"
@@ -89,52 +85,10 @@ async def synthesize(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct)
     except Refusal as refusal:
         await _refuse(answer, refusal)
         return
-    start = trio.current_time() + conduct.late(conduct.tts_delay)
-    name = _OTHER if fate is Fate.RATE else wanted
-    pieces = _pieces(text, name, fate)
-    answer.begin("audio/x-wav" if name.startswith("riff") else "audio/basic")
-    if fate is Fate.TYPES:
-        answer.begin("application/json")
-        pieces = [b'{"audio": 7}']
-    for number, piece in enumerate(pieces):
-        await trio.sleep_until(start + number * speak.PIECE / speak.SPEED)
-        await answer.piece(piece)
-        if fate in (Fate.CUT, Fate.STALL):
-            await pace.broken(fate)
-    if not pieces:
-        await trio.sleep_until(start)
-        await answer.piece(b"")
-    await answer.end()
-
-
-def _pieces(text: str, name: str, fate: Fate) -> list[bytes]:
-    found = _FORMATS.fullmatch(name)
-    assert found is not None
-    container, rate, _, sort = found.groups()
-    encoding, tag = _ENCODINGS[sort]
-    wanted = Format(encoding, int(rate[:-3]) * 1000 if rate.endswith("khz") else int(rate[:-2]))
-    pieces = speak.audio(text, wanted)
-    if fate is Fate.EMPTY:
-        return []
-    if fate is Fate.HALF:
-        return pieces[:-1]
-    if fate is Fate.HUGE:
-        pieces = [wanted.silence * (HUGE // 10 // wanted.width)] * 11
-    if container == "riff":
-        pieces[:1] = [_riff(wanted, tag, sum(map(len, pieces))) + b"".join(pieces[:1])]
-    return pieces
-
-
-def _riff(wanted: Format, tag: int, size: int) -> bytes:
-    kind = struct.pack("<HHIIHH", tag, 1, wanted.rate, wanted.second, wanted.width, wanted.width * 8)
-    return (
-        b"RIFF"
-        + struct.pack("<I", 36 + size)
-        + b"WAVEfmt "
-        + struct.pack("<I", 16)
-        + kind
-        + struct.pack("<4sI", b"data", size)
-    )
+    container, rate, _, _, encoding = wanted.split("-")
+    hertz = int(rate[:-3]) * 1000 if rate.endswith("khz") else int(rate[:-2])
+    form = Format(_ENCODINGS[encoding], hertz)
+    await speak.voice(text, form, answer, fate, conduct, boxed=container == "riff")
 
 
 async def _refuse(answer: Answer, refusal: Refusal) -> None:

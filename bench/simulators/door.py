@@ -21,7 +21,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from bench.simulators.conduct import STALL, Conduct, Cut, Fate
 
 MOST = 4 << 20
-"""Bytes of a request's body: a minute of speech as 16-bit PCM has two millions."""
+"""Bytes of a request's body: a minute of speech as 16-bit PCM has two million."""
 
 T = TypeVar("T")
 
@@ -206,7 +206,8 @@ class Door:
             ("", ""),
         )
         scheme, _, key = told.rpartition(" ")
-        if not key or self.keys[header] not in (None, scheme) or self.conduct.key not in key:
+        if not key or self.keys[header] not in (None, scheme) or self.conduct.key not in ("", key):
+            # Some services repeat the key: a client must not pass that on.
             raise Refusal(401, f"wrong or missing key {key}")
         for path, behind in known.items():
             if fnmatchcase(asked.path, path):

@@ -38,12 +38,12 @@ def _request(asked: Asked) -> tuple[str, Format]:
         raise Refusal(422, "text: Field required") from None
     if not isinstance(text, str) or not text.strip():
         raise Refusal(400, "empty_text: the text has nothing that could be spoken")
-    for name, kind in _FIELDS.items():
-        if not isinstance(body.get(name), kind | None):
-            raise Refusal(422, f"{name}: must be {kind.__name__}")
+    for field, kind in _FIELDS.items():
+        if not isinstance(body.get(field), kind | None):
+            raise Refusal(422, f"{field}: must be {kind.__name__}")
     if fault := unfit(body.get("voice_settings")):
         raise Refusal(422, f"voice_settings: {fault}")
-    return text, FORMATS[asked.first("output_format")]
+    return text, FORMATS[name]
 
 
 async def _refuse(answer: Answer, refusal: Refusal) -> None:

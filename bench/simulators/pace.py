@@ -84,7 +84,7 @@ async def stream(
     """Send `reply` from `start` on, `speed` pieces a second."""
     await trio.sleep_until(start)
     answer.begin("text/event-stream")
-    pieces = _spoilt(reply, fate)
+    pieces = _spoiled(reply, fate)
     sent = 0
     while sent < len(pieces):
         await trio.sleep_until(start + sent / speed)
@@ -120,8 +120,8 @@ async def broken(fate: Fate) -> None:
         await trio.sleep(STALL)
 
 
-def _spoilt(reply: Reply, fate: Fate) -> Sequence[bytes]:
-    """The events of an answer that has words, the second of them spoilt if that is its fate."""
+def _spoiled(reply: Reply, fate: Fate) -> Sequence[bytes]:
+    """The events of an answer that has words, the second of them spoiled if that is its fate."""
     if fate is Fate.EMPTY:
         return []
     if fate not in (Fate.HALF, Fate.TYPES, Fate.HUGE):

@@ -22,7 +22,7 @@ from werkzeug.http import parse_options_header
 from bench.simulators import pace
 from bench.simulators.conduct import HUGE, Conduct, Fate
 from bench.simulators.door import Answer, Asked, Behind, Refusal
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 
 SHORTEST = 0.1
 """Seconds of audio, less than which is refused."""

@@ -67,8 +67,8 @@ class Breaker:
 
     def proved(self, now: float) -> None:
         """A try has begun to give something: nobody else need wait for its end. Failures in a row still count."""
-        if not self.asked and self.state(now) == "half-open":
-            self.until, self._trial = -math.inf, -math.inf
+        if self.state(now) == "half-open":
+            self.until, self.asked, self._trial = -math.inf, False, -math.inf
 
     def succeeded(self, now: float) -> None:
         """Whoever has asked for a pause gets it, though a try that had begun before went well."""

@@ -28,6 +28,8 @@ T = TypeVar("T", bound=Provided)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Option(Generic[T]):
+    """One provider of a choice. `index`: its place in the order in which they are wanted."""
+
     it: T
     index: int
     breaker: Breaker

@@ -33,6 +33,7 @@ LONGEST_PAUSE = 3600.0
 _NO_KEY = "none"
 """Sent where there is no key; a server that wants none ignores it."""
 _LONGEST = 200
+"""Characters of what a provider said that an error repeats."""
 _TRANSPORT = {"http": "http", "https": "http", "ws": "socket", "wss": "socket"}
 
 Patience = Annotated[float, Field(gt=0, le=60)]
@@ -160,7 +161,7 @@ def _named(parts: SplitResult) -> bool:
 
 
 def pause(headers: Mapping[str, str]) -> float | None:
-    """The seconds that `Retry-After` asks for (RFC 9110, 10.2.3), less than an hour; None where it asks for nothing.
+    """The seconds that `Retry-After` asks for (RFC 9110, 10.2.3), an hour at most; None where it asks for nothing.
 
     `retry-after-ms` is what OpenAI's services send besides. A date counts from the answer's own `Date`.
     """
@@ -180,6 +181,12 @@ def pause(headers: Mapping[str, str]) -> float | None:
 def address(url: str, query: Mapping[str, object]) -> str:
     """`url` with a query. A list of values becomes one parameter for each."""
     return f"{url}?{urlencode(query, doseq=True)}"
+
+
+def root(url: str) -> str:
+    """The root of the server at `url`, without the name and password that an address may have."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
 
 
 def complaint(body: bytes | str) -> str:

@@ -7,7 +7,7 @@ nobody uses is silent: another is opened, after a pause that grows.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -22,10 +22,6 @@ UNREAD = 100
 """Messages to nobody: a connection that has had as many is closed."""
 YOUNG = 5.0
 """Seconds: a connection that ends before, though nobody has used it, is not replaced at once."""
-
-
-def none() -> None:
-    """Nothing is to be sent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,13 +43,9 @@ class _Kept:
 
 
 class Pool:
-    """One provider's connections to `url`. `keep()` is the message that keeps an idle one alive, sent every `every`
-    seconds.
-    """
+    """One provider's connections to `url`. `keep`: what keeps an idle one alive, sent every `every` seconds."""
 
-    def __init__(
-        self, dial: Dial, url: str, *, keep: Callable[[], str | bytes | None] = none, every: float = math.inf
-    ) -> None:
+    def __init__(self, dial: Dial, url: str, *, keep: str | bytes | None = None, every: float = math.inf) -> None:
         self._dial, self._url, self._keep, self._every = dial, url, keep, every
         self._idle: list[_Kept] = []
         """The one that was used last is at the end, and is taken first."""
@@ -192,8 +184,8 @@ class Pool:
     async def _sign(self, kept: _Kept) -> None:
         """Say that it is still wanted. Nobody can take it meanwhile: a message that is cut is none."""
         self._idle.remove(kept)
-        if (message := self._keep()) is not None:
-            await kept.line.send(message)
+        if self._keep is not None:
+            await kept.line.send(self._keep)
         kept.waiting = trio.CancelScope()
         self._idle.insert(0, kept)
         self._changed.set()

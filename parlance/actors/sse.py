@@ -1,6 +1,6 @@
 """Server-sent events: bytes of a response body in, the data of each event out. Pure.
 
-As in the HTML standard ("Interpreting an event stream"), less what no model's service uses: ids, names, retry times.
+As in the HTML standard ("Interpreting an event stream"), less what no provider here uses: ids, names, retry times.
 """
 
 from __future__ import annotations

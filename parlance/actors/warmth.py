@@ -16,11 +16,11 @@ _each = count()
 
 
 class Warmth:
-    """The times of one provider's warm connections. `lifetime`: seconds; `seed`: two with one seed are in step."""
+    """The times of one provider's warm connections. `lifetime`: seconds."""
 
-    def __init__(self, lifetime: float, seed: str = "") -> None:
+    def __init__(self, lifetime: float) -> None:
         self._lifetime = lifetime
-        self._random = Random(seed or f"warmth {next(_each)}")
+        self._random = Random(f"warmth {next(_each)}")
         self._pause = FIRST_PAUSE
 
     def lifetime(self) -> float:

@@ -13,13 +13,12 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from ssl import SSLError
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import trio
 from pydantic import Field
 
 from parlance.actors.body import Kind, Reader, bodies
-from parlance.actors.dial import CLOSING, Dial, Patience, Service, complaint
+from parlance.actors.dial import CLOSING, Dial, Patience, Service, complaint, root
 from parlance.actors.warmth import Warmth
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
 
@@ -33,6 +32,8 @@ _COMPLAINT = 4096
 
 
 class WebService(Service):
+    """The settings that all providers have which are asked over HTTP."""
+
     first: Patience = 3.0
     """Seconds from a request to the first of its answer, connecting included."""
     idle: Patience = 3.0
@@ -43,7 +44,9 @@ class WebService(Service):
 
 @dataclass(slots=True, eq=False)
 class _Client:
-    """A client with one connection. `ends`: when it is replaced; `due`: when it gives a sign of life."""
+    """A client with one connection. `ends`: when it is replaced; `used`: when it was given back; `due`: when it gives a
+    sign of life.
+    """
 
     client: Any
     ends: float
@@ -118,10 +121,10 @@ class Web:
 
     async def _touch(self, client: _Client) -> bool:
         """Open the connection, or keep it open, by a request that costs nothing. Nothing depends on its answer."""
-        origin, whole = urlsplit(self._service.url), False
+        whole = False
         try:
             with suppress(*self._lost), trio.move_on_after(self._service.connect + self._service.first):
-                await client.client.head(f"{origin.scheme}://{origin.netloc.rpartition('@')[2]}/")
+                await client.client.head(root(self._service.url))
                 whole = True
                 self._warmth.succeeded()
         finally:
@@ -229,7 +232,7 @@ class Web:
             with self._mapped(Garbled):
                 if response.status_code >= 300:
                     with dial.by(until, f"{response.status_code}, and no reason within {service.first:g} s"):
-                        told = complaint(await _start(chunks, self._lost)) or response.reason_phrase
+                        told = complaint(await beginning(chunks, self._lost)) or response.reason_phrase
                     raise dial.refusal(response.status_code, told, dict(response.headers))
                 reader.begin(*(response.headers.get(name, "") for name in ("content-type", "content-encoding")))
                 left -= trio.current_time() - start
@@ -265,8 +268,8 @@ class Web:
             raise self._dial.lost(lost, error) from error
 
 
-async def _start(chunks: AsyncIterator[bytes], lost: tuple[type[Exception], ...]) -> bytes:
-    """The first few kilobytes of a body, or what came of it: it only says more of what the status says."""
+async def beginning(chunks: AsyncIterator[bytes], lost: tuple[type[Exception], ...]) -> bytes:
+    """The first few kilobytes of a refusal's body, or what came of it: it only says more of what the status says."""
     body = b""
     with suppress(*lost):
         async for chunk in chunks:
@@ -276,17 +279,22 @@ async def _start(chunks: AsyncIterator[bytes], lost: tuple[type[Exception], ...]
     return body[:_COMPLAINT]
 
 
-async def leave(response: Any, chunks: AsyncGenerator[bytes], lost: tuple[type[Exception], ...]) -> None:
-    """End the answer now, wherever it is.
+async def run_out(chunks: AsyncIterator[bytes], lost: tuple[type[Exception], ...]) -> None:
+    """Drive what reads a body to its end, which in a cancelled scope is the first place where it waits.
 
     A body is read through generators within generators. Left suspended, the inner ones would be found by the garbage
-    collector; so they are driven to their end, which in a cancelled scope is the first place where they wait.
+    collector.
     """
     with trio.CancelScope() as scope:
         scope.cancel()
         with suppress(*lost):
             while await anext(chunks, None) is not None:
                 pass
+
+
+async def leave(response: Any, chunks: AsyncGenerator[bytes], lost: tuple[type[Exception], ...]) -> None:
+    """End the answer now, wherever it is."""
+    await run_out(chunks, lost)
     with trio.move_on_after(CLOSING, shield=True):
         await chunks.aclose()
         await response.aclose()

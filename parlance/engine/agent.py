@@ -37,8 +37,8 @@ class Provider(BaseModel):
             return {"kind": value} if isinstance(value, str) else value
         if not value:
             raise ValueError("the list is empty: name at least one")
-        first, *rest = ({"kind": one} if isinstance(one, str) else one for one in value)
-        if not isinstance(first, dict) or "fallbacks" in first:
+        first, *rest = [{"kind": one} if isinstance(one, str) else one for one in value]
+        if not all(isinstance(one, dict) and "fallbacks" not in one for one in (first, *rest)):
             raise ValueError("a list has names, or settings with a `kind`")
         return {**first, "fallbacks": rest}
 
@@ -110,8 +110,8 @@ class Tool(Strict):
     parameters: dict[str, Any] = {}
     """The properties of its arguments, as a JSON schema has them."""
     required: tuple[str, ...] = ()
-    url: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
-    key_env: str = ""
+    url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+([/?][^\s#]*)?)?$")] = ""
+    key_env: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
     """The environment variable with a token to send (`Authorization: Bearer`); empty: none is sent."""
     timeout: Annotated[float, Field(gt=0, le=60)] = 8.0
     """Seconds for the whole answer."""

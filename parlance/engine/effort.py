@@ -1,4 +1,4 @@
-"""What a call asks of others and what it costs, as events of its trace: providers, tools, and the sums. Pure.
+"""What a call asks of others and what it uses, as events of its trace: providers, tools, and the sums. Pure.
 
 `trace` has the events of the conversation; these are of the work behind it. `Usage` adds up what a call has used.
 """
@@ -14,7 +14,7 @@ Role = Literal["ear", "mind", "voice"]
 
 @dataclass(frozen=True, slots=True)
 class ProviderServed:
-    """Who hears the call, or answers or speaks turn `turn` (0: no turn's), from now on."""
+    """From now on this one hears the call, or answers or speaks in turn `turn` (0: in none, as an ear does)."""
 
     role: Role
     provider: str

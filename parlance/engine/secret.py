@@ -20,8 +20,5 @@ class Secret(SecretStr):
     def __repr__(self) -> str:
         return SHOWN
 
-    def __str__(self) -> str:
-        return SHOWN
-
     def __bool__(self) -> bool:
         return bool(self.get_secret_value())

@@ -122,6 +122,15 @@ def test_who_gives_something_lets_the_others_in_and_is_still_judged_at_its_end()
     assert not breaker.admits(1.9), "that was the fourth failure in a row"
 
 
+def test_a_pause_that_was_asked_for_is_over_when_a_trial_after_it_gives_something() -> None:
+    breaker = Breaker()
+    happen(breaker, "0:later")
+    breaker.begun(7.0)
+    assert not breaker.admits(7.1), "one trial at a time"
+    breaker.proved(7.2)
+    assert breaker.admits(7.2)
+
+
 def test_who_asked_for_a_pause_gets_it_whatever_was_begun_before() -> None:
     breaker = Breaker()
     happen(breaker, "0:later")

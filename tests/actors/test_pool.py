@@ -65,9 +65,9 @@ async def server(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Serv
     return made
 
 
-def pool(server: Server, *, keep: Any = None, every: float = 1000.0, **settings: Any) -> Pool:
+def pool(server: Server, *, keep: str | None = None, every: float = 1000.0, **settings: Any) -> Pool:
     service = Settings(**{"url": server.url, **settings})
-    return Pool(Dial("p", service), server.url, **({"keep": keep} if keep else {}), every=every)
+    return Pool(Dial("p", service), server.url, keep=keep, every=every)
 
 
 @asynccontextmanager
@@ -156,7 +156,7 @@ async def test_a_connection_that_talks_to_nobody_is_closed(server: Server) -> No
 
 
 async def test_an_idle_connection_is_kept_alive(server: Server) -> None:
-    async with running(pool(server, keep=lambda: "alive", every=0.05)) as made:
+    async with running(pool(server, keep="alive", every=0.05)) as made:
         await until(lambda: server.got[:3] == ["alive"] * 3)
         await until(warm(made))
         async with made.take() as line:

@@ -6,10 +6,10 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import trio
+from simclient import recorded
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from bench.simulators.conduct import HUGE, Conduct
@@ -17,7 +17,6 @@ from bench.simulators.town import PROVIDERS, doors
 
 LOUD, QUIET = b"\x80" * 800, b"\xff" * 800
 """A tenth of a second of mu-law."""
-WIRES = Path(__file__).parents[1] / "wires"
 
 
 @dataclass
@@ -29,7 +28,8 @@ class Town:
 
     @asynccontextmanager
     async def dial(self, provider: str, path: str, key: str = "k") -> AsyncIterator[Phone]:
-        header, scheme, _ = PROVIDERS[provider]
+        keys, _ = PROVIDERS[provider]
+        header, scheme = next(iter(keys.items()))
         headers = [(header.encode(), f"{scheme} {key}".strip().encode())] if key else []
         stream = await trio.open_tcp_stream("127.0.0.1", self.ports[provider])
         try:
@@ -109,13 +109,8 @@ def kinds(message: dict[str, Any]) -> set[str]:
 # ------------------------------------------------------------------------------------------------ shapes
 
 
-def recorded(name: str, who: str = "server") -> list[dict[str, Any]]:
-    lines = map(json.loads, (WIRES / f"{name}.jsonl").read_text("utf-8").splitlines())
-    return [line["message"] for line in lines if line["from"] == who]
-
-
 def faults(name: str, message: dict[str, Any]) -> list[str]:
-    """What the message has not, or otherwise, than the recorded ones of its kind."""
+    """What the message lacks, or has otherwise than the recorded ones of its kind."""
     kind = message.get("type") or message.get("message_type")
     known = [one for one in recorded(name) if kind in (one.get("type"), one.get("message_type"))]
     return list(_faults(f"{kind}", known, message)) if known else [f"{kind} is not known"]

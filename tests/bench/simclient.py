@@ -78,6 +78,7 @@ def _parsed(told: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def recorded(provider: str, sender: str = "server") -> list[dict[str, Any]]:
+    """The messages of one side, as the vendor's own package or documents describe them."""
     lines = [json.loads(line) for line in (WIRES / f"{provider}.jsonl").read_text("utf-8").splitlines()]
     return [line["message"] for line in lines if line["from"] == sender]
 

@@ -13,7 +13,7 @@ from simclient import asking, calm, like_one_of, recorded, until_cut, wav
 
 from bench.simulators import speak
 from bench.simulators.conduct import HUGE, Fate
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from parlance.codecs.format import TELEPHONE, Format
 
 EAR = "/speech/recognition/conversation/cognitiveservices/v1?language=en-US"
@@ -76,7 +76,7 @@ async def test_silence_and_noise_have_no_words() -> None:
 
 
 @pytest.mark.parametrize(("fate", "words"), [(Fate.TYPES, 7), (Fate.HUGE, "x" * HUGE)])
-async def test_words_are_spoilt(fate: Fate, words: object) -> None:
+async def test_words_are_spoiled(fate: Fate, words: object) -> None:
     conduct = calm()
     conduct.fates.append(fate)
     async with asking("azure", conduct) as client:
@@ -153,7 +153,7 @@ async def test_a_file_is_a_file(fate: Fate) -> None:
 
 
 @pytest.mark.parametrize("fate", [Fate.HALF, Fate.TYPES, Fate.HUGE, Fate.EMPTY])
-async def test_audio_is_spoilt(fate: Fate) -> None:
+async def test_audio_is_spoiled(fate: Fate) -> None:
     conduct = calm()
     conduct.fates.append(fate)
     async with asking("azure", conduct) as client:
@@ -165,9 +165,10 @@ async def test_audio_is_spoilt(fate: Fate) -> None:
         assert 0 < len(got) < len(good)
         assert good.startswith(got)
     elif fate is Fate.TYPES:
-        assert (answer.json(), answer.headers["content-type"]) == ({"audio": 7}, "application/json")
+        assert answer.headers["content-type"] == "application/json"
+        assert not isinstance(answer.json()["audio"], str)
     else:
-        assert HUGE < len(got) < HUGE * 2 if fate is Fate.HUGE else got == b""
+        assert len(got) == (HUGE if fate is Fate.HUGE else 0)
 
 
 async def test_it_takes_its_time() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import trio
 import voiceclient
+from simclient import recorded
 from trio_websocket import ConnectionRejected, WebSocketConnection
-from voiceclient import Client, closed, recorded, silence, tell, until
+from voiceclient import Client, closed, silence, tell, until
 
 from bench.simulators import cartesia, speak
 from bench.simulators.conduct import HUGE, Fate

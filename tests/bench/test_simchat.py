@@ -80,7 +80,7 @@ async def test_tools_are_called_one_a_reply_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(("fate", "length"), [(Fate.HALF, 0), (Fate.TYPES, 0), (Fate.HUGE, HUGE)])
-async def test_arguments_of_a_call_are_spoilt(fate: Fate, length: int) -> None:
+async def test_arguments_of_a_call_are_spoiled(fate: Fate, length: int) -> None:
     conduct = calm()
     conduct.tools.append(("book", {"day": "Monday"}))
     conduct.fates.append(fate)

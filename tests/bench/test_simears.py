@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import trio
-from earclient import LOUD, QUIET, Phone, Town, faults, kinds, recorded, town
+from earclient import LOUD, QUIET, Phone, Town, faults, kinds, town
+from simclient import recorded
 
 from bench.simulators import ear
 from bench.simulators.conduct import HUGE, Fate
@@ -281,7 +282,7 @@ async def test_a_hundred_are_heard_at_once(there: Town, protocol: Protocol) -> N
 
 
 def test_all_ears_are_in_the_town() -> None:
-    paths = {path for _, _, behind in PROVIDERS.values() for one in behind for path in one.lines}
+    paths = {path for _, behind in PROVIDERS.values() for one in behind for path in one.lines}
     assert {protocol.path.partition("?")[0] for protocol in (DEEPGRAM, FLUX, SCRIBE, ASSEMBLY)} <= paths
 
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import trio
 import voiceclient
-from voiceclient import Client, recorded
+from simclient import recorded
+from voiceclient import Client
 
 from bench.simulators import eleven, speak
 from bench.simulators.alignment import timed

@@ -94,7 +94,7 @@ async def test_it_keeps_its_pace(mind: Mind) -> None:
 
 
 @pytest.mark.parametrize("fate", [Fate.HALF, Fate.TYPES, Fate.HUGE, Fate.EMPTY])
-async def test_an_answer_is_spoilt_and_ends_well(mind: Mind, fate: Fate) -> None:
+async def test_an_answer_is_spoiled_and_ends_well(mind: Mind, fate: Fate) -> None:
     conduct = calm()
     conduct.fates.append(fate)
     async with asking(mind.door, conduct) as client:

@@ -9,8 +9,9 @@ import httpx
 import pytest
 import trio
 import voiceclient
+from simclient import recorded
 from trio_websocket import ConnectionRejected
-from voiceclient import Client, closed, recorded, silence, tell
+from voiceclient import Client, closed, silence, tell
 
 from bench.simulators import speak
 from bench.simulators.conduct import HUGE, Fate

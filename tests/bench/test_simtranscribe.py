@@ -14,7 +14,7 @@ from simclient import asking, calm, events, like_one_of, parsed, recorded, until
 
 from bench.simulators import transcribe
 from bench.simulators.conduct import HUGE, Fate
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 
 PATH = "/v1/audio/transcriptions"
 MODEL = "gpt-4o-transcribe"
@@ -74,7 +74,7 @@ async def test_it_takes_its_time() -> None:
 @pytest.mark.parametrize(
     ("fate", "told"), [(Fate.TYPES, {"text": 7}), (Fate.EMPTY, {"text": ""}), (Fate.HUGE, {"text": "x" * HUGE})]
 )
-async def test_an_answer_is_spoilt(fate: Fate, told: dict[str, Any]) -> None:
+async def test_an_answer_is_spoiled(fate: Fate, told: dict[str, Any]) -> None:
     conduct = calm()
     conduct.fates.append(fate)
     async with asking("openai", conduct) as client:

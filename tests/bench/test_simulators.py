@@ -31,7 +31,7 @@ from bench.simulators import speak
 from bench.simulators.__main__ import agent as agent_file
 from bench.simulators.__main__ import main as simulators
 from bench.simulators.conduct import Conduct, Fate
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from bench.simulators.town import doors
 from parlance import main
 from parlance.actors.thinker import openai

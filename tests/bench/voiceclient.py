@@ -1,11 +1,10 @@
-"""A bare client of the simulated voices, and the recorded messages of the real ones."""
+"""A bare client of the simulated voices."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,15 +13,6 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 
 from bench.simulators.conduct import HUGE, Conduct
 from bench.simulators.town import doors
-
-WIRES = Path(__file__).parents[1] / "wires"
-
-
-def recorded(name: str) -> list[dict[str, Any]]:
-    """The messages that a provider's servers send, as its own package describes them."""
-    rows = [json.loads(line) for line in (WIRES / f"{name}.jsonl").read_text().splitlines()]
-    assert {row["from"] for row in rows} == {"client", "server"}
-    return [row["message"] for row in rows if row["from"] == "server"]
 
 
 class Client:

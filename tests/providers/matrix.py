@@ -9,13 +9,14 @@ import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import pytest
 import trio
 from partners import KEY, VARIABLE, Partner, of
-from theatre import REPLY, WORDS, Served, Theatre, simulator
+from theatre import REPLY, WORDS, Served, Theatre, fakes, simulator
 
 from bench.simulators.conduct import Conduct, Fate
 from parlance.engine.metronome import Metronome
@@ -120,6 +121,7 @@ class Show:
 
 
 Script = Callable[[Theatre], Awaitable[None]]
+Play = Callable[[Metronome], Awaitable[None]]
 
 
 def perform(role: str, faults: Mapping[str, Fault], script: Script, **theatre: Any) -> Show:
@@ -135,26 +137,32 @@ def perform(role: str, faults: Mapping[str, Fault], script: Script, **theatre: A
         except Exception as error:
             show.rows[partner.title, name] = error
 
-    async def run() -> float:
-        before = census()
-        async with trio.open_nursery() as beat:
-            metronome = Metronome()
-            await beat.start(metronome.run)
-            async with trio.open_nursery() as nursery:
-                for partner in of(role):
-                    for name, fault in faults.items():
-                        nursery.start_soon(one, partner, name, fault, metronome)
-                        await trio.sleep(APART)
-            beat.cancel_scope.cancel()
-        with trio.move_on_after(3):
-            while left := census() - before:
-                show.left = dict(left)
-                await trio.sleep(0.02)
-            show.left = {}
-        return metronome.statistics().worst
-
-    repeat(run)
+    plays = [partial(one, partner, name, fault) for partner in of(role) for name, fault in faults.items()]
+    repeat(partial(side_by_side, plays, show.left))
     return show
+
+
+async def side_by_side(plays: Sequence[Play], left: dict[str, int]) -> float:
+    """Perform them all on one beat; for how long the machine stood still meanwhile. `left`: gets the tasks and open
+    files that were not there before.
+    """
+    before = census()
+    async with trio.open_nursery() as beat:
+        metronome = Metronome()
+        await beat.start(metronome.run)
+        async with trio.open_nursery() as nursery:
+            for play in plays:
+                nursery.start_soon(play, metronome)
+                await trio.sleep(APART)
+        beat.cancel_scope.cancel()
+    left.clear()
+    with trio.move_on_after(3):
+        while more := census() - before:
+            left.clear()
+            left.update(more)
+            await trio.sleep(0.02)
+        left.clear()
+    return metronome.statistics().worst
 
 
 def repeat(run: Callable[[], Awaitable[float]], *changes: tuple[object, str, object]) -> None:
@@ -180,7 +188,7 @@ async def _row(partner: Partner, fault: Fault, metronome: Metronome, script: Scr
     async with simulator(partner.door, fault.conduct(partner)) as served:
         theatre = Theatre(
             {**given.get("agent", {}), partner.role: partner.at(served.port)},
-            **_fakes(partner.role),
+            **fakes(partner.role),
             metronome=metronome,
         )
         row = Row(await theatre.play(script), served)
@@ -189,11 +197,6 @@ async def _row(partner: Partner, fault: Fault, metronome: Metronome, script: Scr
                 await trio.sleep(0.01)
         row.left = served.open
         return row
-
-
-def _fakes(role: str) -> dict[str, Sequence[str]]:
-    fakes = {"ear": {"hears": ["hello there", "and again", "once more"]}, "mind": {"says": [REPLY] * 4}}
-    return {name: list(script) for other, fake in fakes.items() if other != role for name, script in fake.items()}
 
 
 def census() -> Counter[str]:

@@ -5,14 +5,12 @@ A play is a coroutine function that is given the metronome, asserts what it has 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
-from matrix import APART, LONGEST, census, repeat
+from matrix import LONGEST, Play, repeat, side_by_side
 
 from parlance.engine.metronome import Metronome
-
-Play = Callable[[Metronome], Awaitable[None]]
 
 
 class Plays:
@@ -48,26 +46,9 @@ class Plays:
         return self._left
 
     def _perform(self) -> None:
-        if self._results:
-            return
-        repeat(self._all, *self._changes)
-
-    async def _all(self) -> float:
-        before = census()
-        async with trio.open_nursery() as house:
-            metronome = Metronome()
-            await house.start(metronome.run)
-            async with trio.open_nursery() as nursery:
-                for name in self._plays:
-                    nursery.start_soon(self._one, name, metronome)
-                    await trio.sleep(APART)
-            house.cancel_scope.cancel()
-        with trio.move_on_after(3):
-            while left := census() - before:
-                self._left = dict(left)
-                await trio.sleep(0.02)
-            self._left = {}
-        return metronome.statistics().worst
+        if not self._results:
+            plays = [partial(self._one, name) for name in self._plays]
+            repeat(partial(side_by_side, plays, self._left), *self._changes)
 
     async def _one(self, name: str, metronome: Metronome) -> None:
         self._results[name] = None

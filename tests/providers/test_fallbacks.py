@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import trio
 from matrix import FAULTS, Fault
 from partners import BY_TITLE, Partner
 from plays import Plays
-from theatre import REPLY, WORDS, Served, Theatre, simulator
+from theatre import REPLY, WORDS, Served, Theatre, fakes, simulator
 from verdicts import ANSWERED
 
 from bench.simulators.conduct import Fate
@@ -26,15 +26,8 @@ PAIRS = {
     "mind": ("mind anthropic", "mind openai"),
     "voice": ("voice cartesia", "voice elevenlabs-http"),
 }
-FAKES: Mapping[str, Mapping[str, list[str]]] = {
-    "ear": {"says": [REPLY] * 9},
-    "mind": {"hears": ["hello there"] * 9},
-    "voice": {"says": [REPLY] * 9, "hears": ["hello there"] * 9},
-}
 REFUSALS = ("wrong key", "quota", "quota, come back late", "5xx")
 ALL = 99
-
-
 plays = Plays()
 
 
@@ -88,7 +81,7 @@ async def _refused(role: str, name: str, beat: Metronome) -> None:
     fault = FAULTS[name]
     always = Fault(fault.fate, fault.status, fault.after, ALL, fault.wrong)
     async with pair(role, always) as (first, second, settings):
-        theatre = Theatre(settings, **FAKES[role], metronome=beat)
+        theatre = Theatre(settings, **fakes(role), metronome=beat)
         await theatre.play(script(2, spoken(role)))
         with trio.move_on_after(2):
             while first.open or second.open:
@@ -110,7 +103,7 @@ for _role in PAIRS:
 
 async def _silent(role: str, beat: Metronome) -> None:
     async with pair(role, Fault(Fate.SILENT, times=ALL)) as (_, _second, settings):
-        theatre = await Theatre(settings, **FAKES[role], metronome=beat).play(script(2, 0.6))
+        theatre = await Theatre(settings, **fakes(role), metronome=beat).play(script(2, 0.6))
     answered(theatre, role)
     wanted, next_one = kinds(role)
     assert about(theatre, role)[:2] == [("failed", role, wanted), ("served", role, next_one)]
@@ -126,14 +119,14 @@ async def _broken(role: str, beat: Metronome) -> None:
         calls: list[Theatre] = []
 
         async def call() -> None:
-            theatre = Theatre(settings, **FAKES[role], metronome=beat, registry=registry)
+            theatre = Theatre(settings, **fakes(role), metronome=beat, registry=registry)
             calls.append(theatre)
             await theatre.play(script(1, 0.6), run=False)
             assert theatre.turns == [("reply", "played")]
             assert [turn.heard for turn in theatre.all(TurnEnded)] == [REPLY]
 
         # What keeps connections is made with the first call's crew.
-        Theatre(settings, **FAKES[role], registry=registry)
+        Theatre(settings, **fakes(role), registry=registry)
         async with trio.open_nursery() as house:
             for provider in registry.shared.values():
                 if (run := getattr(provider, "run", None)) is not None:
@@ -153,7 +146,7 @@ async def _broken(role: str, beat: Metronome) -> None:
 async def _kept_out(role: str, beat: Metronome) -> None:
     wanted, next_one = kinds(role)
     async with pair(role, Fault(Fate.ERROR, 429, "30", ALL)) as (one, _other, settings):
-        theatre = await Theatre(settings, **FAKES[role], metronome=beat).play(script(3, 0.6))
+        theatre = await Theatre(settings, **fakes(role), metronome=beat).play(script(3, 0.6))
     assert about(theatre, role) == [("failed", role, wanted), *[("served", role, next_one)] * 3]
     assert sum(count for name, count in one.conduct.requests.items() if name.endswith(" error")) == 1
 
@@ -171,7 +164,7 @@ async def an_ear_that_breaks_and_then_refuses_is_taken_over_by_the_next_one(beat
         one.conduct.statuses = (503,)
         # It opens, breaks in the midst of what the caller says, and refuses from then on.
         one.conduct.fates = deque([Fate.NONE, Fate.CUT, *[Fate.ERROR] * ALL])
-        theatre = await Theatre(settings, **FAKES["ear"], metronome=beat).play(script(2, 1.8))
+        theatre = await Theatre(settings, **fakes("ear"), metronome=beat).play(script(2, 1.8))
     answered(theatre, "ear")
     assert about(theatre, "ear") == [
         ("served", "ear", "deepgram"),
@@ -185,7 +178,7 @@ async def an_ear_that_breaks_and_then_refuses_is_taken_over_by_the_next_one(beat
 async def _all_fail(role: str, beat: Metronome) -> None:
     refusal = Fault(Fate.ERROR, 500, times=ALL)
     async with pair(role, refusal, refusal) as (_, _second, settings):
-        theatre = Theatre(settings, **FAKES[role], metronome=beat)
+        theatre = Theatre(settings, **fakes(role), metronome=beat)
         await theatre.play(script(2, spoken(role)))
     theatre.check()
     assert theatre.turns[-1] == ("last words", "played")

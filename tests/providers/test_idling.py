@@ -9,7 +9,7 @@ import trio
 from matrix import FAULTS
 from partners import BY_TITLE, PARTNERS
 from plays import Plays
-from theatre import REPLY, WORDS, Theatre, simulator
+from theatre import REPLY, WORDS, Theatre, fakes, simulator
 from verdicts import ANSWERED
 
 from bench.simulators import flux as fluxsimulator
@@ -43,12 +43,6 @@ def _answered(theatre: Theatre, role: str) -> None:
         assert [said.text for said in theatre.all(CallerSaid) if said.final] == [WORDS, WORDS]
 
 
-def _fakes(role: str) -> dict[str, list[str]]:
-    return ({} if role == "ear" else {"hears": ["hello there", "and again"]}) | (
-        {} if role == "mind" else {"says": [REPLY] * 2}
-    )
-
-
 async def _dropped(title: str, beat: Metronome) -> None:
     """The provider drops every connection while nobody speaks: the next turn is answered all the same."""
     partner = BY_TITLE[title]
@@ -65,7 +59,7 @@ async def _dropped(title: str, beat: Metronome) -> None:
             await theatre.say(seconds)
 
         warm = {"warm": 1} if partner.role != "ear" else {}
-        theatre = Theatre({partner.role: partner.at(served.port, **warm)}, **_fakes(partner.role), metronome=beat)
+        theatre = Theatre({partner.role: partner.at(served.port, **warm)}, **fakes(partner.role), metronome=beat)
         await theatre.play(script)
     assert dropped[0] >= 1
     _answered(theatre, partner.role)
@@ -89,7 +83,7 @@ async def _kept(title: str, beat: Metronome) -> None:
             await trio.sleep(PAUSE)
             await theatre.say(1.8)
 
-        theatre = await Theatre({"ear": partner.at(served.port)}, **_fakes("ear"), metronome=beat).play(script)
+        theatre = await Theatre({"ear": partner.at(served.port)}, **fakes("ear"), metronome=beat).play(script)
     _answered(theatre, "ear")
     assert [what for what in theatre.told() if what[0] != "served"] == []
     assert theatre.told().count(("served", "ear", partner.kind)) == 1

@@ -19,7 +19,7 @@ SOUND = (1.3, 1.6)
 """Two replies of twelve words each, at the rehearsal voice's pace."""
 LATE = "quota, come back late"
 WIDE = "\u597d\u7684\u3002\u6211\u4eec\u4e5d\u70b9\u5f00\u95e8\u3002 \u8bf7\u95ee\u60a8\u8d35\u59d3\uff1f"
-"""Two sentences in one word, so that the first of them is on its way to the voice before the second word is spoilt."""
+"""Two sentences in one word, so that the first of them is on its way to the voice before the second word is spoiled."""
 BROKEN = {
     f"{name}, after a phrase": replace(FAULTS[name], text=WIDE)
     for name in ("stops in the middle", "cut in the middle", "half a JSON", "wrong types", "10 MB")

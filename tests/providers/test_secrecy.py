@@ -12,7 +12,7 @@ import trio
 from matrix import FAULTS, Fault
 from partners import BY_TITLE, KEY, PARTNERS
 from plays import Plays
-from theatre import REPLY, Theatre, simulator
+from theatre import Theatre, fakes, simulator
 
 from bench.simulators.conduct import Fate
 from parlance.actors.dial import Service
@@ -60,15 +60,13 @@ def _parts(it: Any, depth: int = 4) -> Iterator[Any]:
 async def _never_seen(title: str, name: str, beat: Metronome) -> None:
     partner = BY_TITLE[title]
     _log()
-    fakes: dict[str, Any] = {} if partner.role == "ear" else {"hears": ["hello there", "and again"]}
-    fakes |= {} if partner.role == "mind" else {"says": [REPLY] * 3}
 
     async def script(theatre: Theatre) -> None:
         await trio.sleep(0.2)
         await theatre.say(1.2 if partner.role == "ear" else 0.6)
 
     async with simulator(partner.door, FAILS[name].conduct(partner)) as served:
-        theatre = Theatre({partner.role: partner.at(served.port)}, **fakes, metronome=beat)
+        theatre = Theatre({partner.role: partner.at(served.port)}, **fakes(partner.role), metronome=beat)
         await theatre.play(script)
     theatre.check()
     assert served.conduct.requests.total() or name == "wrong key"

@@ -10,7 +10,7 @@ import trio
 from matrix import FAULTS, Fault
 from partners import BY_TITLE, of
 from plays import Plays
-from theatre import REPLY, Theatre, simulator
+from theatre import REPLY, Theatre, fakes, simulator
 
 from bench.simulators.conduct import Fate
 from parlance.engine.effort import CallUsed
@@ -26,8 +26,6 @@ async def _used(title: str, fault: Fault, beat: Metronome, **more: Any) -> tuple
     """A call of two turns, and its sums."""
     partner = BY_TITLE[title]
     seconds = 1.6 if partner.role == "ear" else 0.6
-    fakes: dict[str, Any] = {} if partner.role == "ear" else {"hears": ["hello there", "and again"]}
-    fakes |= {} if partner.role == "mind" else {"says": [REPLY] * 2}
 
     async def script(theatre: Theatre) -> None:
         await trio.sleep(0.2)
@@ -36,7 +34,7 @@ async def _used(title: str, fault: Fault, beat: Metronome, **more: Any) -> tuple
 
     async with simulator(partner.door, fault.conduct(partner)) as served:
         settings = {partner.role: partner.at(served.port), **more}
-        theatre = await Theatre(settings, **fakes, metronome=beat).play(script)
+        theatre = await Theatre(settings, **fakes(partner.role), metronome=beat).play(script)
     theatre.check()
     assert theatre.turns == [("reply", "played")] * 2, theatre.told()
     kinds = [record.event for record in theatre.records if isinstance(record.event, CallUsed | CallEnded)]

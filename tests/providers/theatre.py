@@ -55,6 +55,14 @@ QUICK: Mapping[str, Any] = {
 """An agent with short limits; its providers cost nothing and never fail."""
 WORDS = "a table for two please"
 REPLY = "We have a table for you at nine. Shall I book it?"
+TURNS = 9
+"""More than a caller has in any of these calls."""
+
+
+def fakes(role: str) -> dict[str, list[str]]:
+    """For `Theatre`, when this role is under test: what a fake ear hears and a fake mind says in its place."""
+    scripts = {"ear": ("hears", "hello there"), "mind": ("says", REPLY)}
+    return {name: [text] * TURNS for other, (name, text) in scripts.items() if other != role}
 
 
 @dataclass

@@ -26,8 +26,8 @@ from parlance.engine.witness import Failed, Served
 PREROLL = 300 // FRAME_MS
 """Frames from before the gate's verdict: its evidence and a soft onset."""
 HANGOVER = 0.4
-"""Seconds that the gate may hear a voice for which the ear knows to be over: it takes silences of that length for
-pauses between words."""
+"""Seconds for which the gate may go on hearing a voice that the ear says is over: it takes silences of that length
+for pauses between words."""
 EARLY = 0.004
 """Seconds before its deadline at which a frame may end a turn. Frames come every 20 ms after the voiced one that the
 deadline is counted from, early or late by a few ms: without it half of those that are due would come just too soon,

@@ -82,7 +82,7 @@ class AssemblyWire(EarWire[Turn]):
 
     protocol = "v3/ws"
     patience = KEEP_ALIVE
-    alone = 2
+    gone_after = 2
     """To noise the service says nothing, which must not look like a service that has gone."""
 
     def __init__(self, dial: Dial, settings: Settings) -> None:

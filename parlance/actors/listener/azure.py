@@ -33,6 +33,7 @@ _NOTHING = {"NoMatch", "InitialSilenceTimeout", "BabbleTimeout"}
 class Settings(Regional, request.Settings):
     place: ClassVar[str] = HOST + PATH
 
+    # As in `request.Settings`: `Regional`, which comes first, has inherited those of a service that is asked for more.
     first: Annotated[float, Field(gt=0, le=60)] = 2.5
     warm: Annotated[int, Field(ge=0, le=100)] = 2
 

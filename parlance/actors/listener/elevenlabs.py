@@ -33,7 +33,7 @@ LITTLE = 0.1
 LEAST = 0.4
 """Seconds of audio that are committed at least, of which the service wants 0.3."""
 
-_COMMITTED = ("committed_transcript", "committed_transcript_with_timestamps")
+_COMMITTED, _PARTIAL = "committed_transcript", "partial_transcript"
 _ERRORS: dict[str, type[ProviderError]] = {
     **dict.fromkeys(("auth_error", "unaccepted_terms"), Rejected),
     # The account's quota is used up: asking again does not help in this call, and the next provider should be asked.
@@ -130,8 +130,8 @@ class ScribeWire(EarWire[Words]):
         if kind == "commit_throttled":
             return Words(None, committed=True)
         # With time stamps, or a language, a commit is answered twice; this wire asks for neither.
-        if kind in (_COMMITTED[0], "partial_transcript"):
-            return Words(text(told["text"]).strip(), committed=kind == _COMMITTED[0])
+        if kind in (_COMMITTED, _PARTIAL):
+            return Words(text(told["text"]).strip(), committed=kind == _COMMITTED)
         return None
 
     def take(self, told: Words) -> Step:

@@ -15,9 +15,10 @@ from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable, complaint
 from parlance.actors.listener import request
+from parlance.actors.listener.wire import kind_of
 from parlance.actors.sse import Events
 from parlance.actors.web import Web
-from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
+from parlance.engine.errors import Garbled
 from parlance.engine.faults import checked
 
 NAME = "openai"
@@ -105,17 +106,8 @@ class OpenAIScribe:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Garbled(NAME, f"not an event of a transcription: {self._dial.brief(data)}") from None
         if kind == "error" or (kind is None and told.get("error")):
-            raise self._failure(data)
+            raise kind_of(data)(NAME, self._dial.brief(complaint(data)))
         return (self._text(data), True) if kind == _DONE else (delta, False)
-
-    def _failure(self, data: str) -> ProviderError:
-        """An error inside the stream: there is no status for it, only its words."""
-        kind: type[ProviderError] = Unreachable
-        if any(word in data for word in ("rate_limit", "overloaded")):
-            kind = Overloaded
-        elif any(word in data for word in ("invalid", "not_found", "auth")):
-            kind = Rejected
-        return kind(NAME, self._dial.brief(complaint(data)))
 
 
 def _shown(body: bytes | str) -> str:

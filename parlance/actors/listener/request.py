@@ -33,6 +33,8 @@ GROWTH = 1.5
 
 
 class Settings(WebService):
+    """What all ears that are asked have."""
+
     rate: Literal[8000, 16000] = 16000
     """Samples a second of what is sent. It is 16000 that these models hear in and that every server takes; 8000 is
     half the upload, and loses nothing of a telephone call.
@@ -93,7 +95,7 @@ class RequestHearing:
         self._requests = 0
         """Under way."""
         self._rested = -math.inf
-        """Until when the service has asked not to be asked for what can wait."""
+        """Until when words so far are not asked for, because the service failed or has asked for a pause."""
         self._last = trio.Event()
         """Set when the final words of the last utterance were told."""
         self._last.set()

@@ -47,8 +47,8 @@ class StreamedHearing:
         """Until when the final words of an utterance are waited for."""
         self._owed: dict[int, float] = {}
         """Of those that were long enough to be heard, when they began."""
-        self._alone = 0
-        """How many of those, one after the other, nothing was said to."""
+        self._unheard = 0
+        """To how many of those, one after the other, nothing was said."""
         self._spoke = trio.current_time()
         """When we sent something last."""
         self._unanswered: float | None = None
@@ -99,7 +99,7 @@ class StreamedHearing:
                 await self._late()
             elif (step := self._wire.receive(message)) is not None:
                 self._unanswered, self._heard = None, trio.current_time()
-                self._alone = 0
+                self._unheard = 0
                 await self._do(step)
 
     async def _do(self, step: Step) -> None:
@@ -136,7 +136,7 @@ class StreamedHearing:
         if now >= self._stalled():
             self._unanswered = now
             begun = min(began for _, began in self._begun.values())
-            self._unheard(f"has said nothing to {self._settings.idle:g} s of audio", sure=self._heard >= begun)
+            self._doubt(f"has said nothing to {self._settings.idle:g} s of audio", sure=self._heard >= begun)
         if now >= self._spoke + self._wire.patience:
             self._spoke = now
             await self._do(self._wire.alive())
@@ -145,12 +145,14 @@ class StreamedHearing:
         """Raises `Unreachable` if a service that works would have said something to it."""
         if self._heard >= self._owed.get(utterance, -math.inf):
             return
-        self._unheard(f"no words within {self._settings.final:g} s of the end of the turn")
+        self._doubt(f"no words within {self._settings.final:g} s of the end of the turn")
 
-    def _unheard(self, what: str, *, sure: bool = False) -> None:
-        """A service that has nothing to say of noise is believed once that it was noise. `sure`: it was none."""
-        self._alone += 1
-        if sure or self._alone >= self._wire.alone:
+    def _doubt(self, what: str, *, sure: bool = False) -> None:
+        """A service that has nothing to say of noise is believed once that it was noise. `sure`: it was none. Raises
+        `Unreachable` when it is not believed any more.
+        """
+        self._unheard += 1
+        if sure or self._unheard >= self._wire.gone_after:
             raise Unreachable(self.provider, what)
 
     def _settle(self, utterance: int) -> None:
@@ -175,9 +177,10 @@ class StreamedEar:
         every: float = math.inf,
     ) -> None:
         self.provider, self.settings = dial.name, settings
+        # Where it is missing, that is told now, and not in a call.
         dial.library("trio_websocket")
         self._wire = wire
-        self._pool = Pool(dial, url, keep=lambda: keep, every=every)
+        self._pool = Pool(dial, url, keep=keep, every=every)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep connections open for the calls to come, until cancelled."""

@@ -14,11 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from parlance.actors.listener.port import Eager, Heard, News, Resumed
+from parlance.actors.listener.segments import SLACK, TAIL
 
-TAIL = 0.3
-"""Seconds at an utterance's end that need no words: the silence that ended it is at least about as long."""
-SLACK = 0.02
-"""Seconds by which a service's arithmetic may differ."""
 ROOM = 0.2
 """Seconds of nothing after an utterance's end, after which no words of it are to come."""
 
@@ -96,7 +93,7 @@ class Turns:
         self._open.append(_Utterance(utterance))
 
     def end(self, utterance: int, at: float) -> bool:
-        """Whether its words are still waited for."""
+        """It ends at `at`. Returns whether its words are still waited for."""
         for mine in self._open:
             if mine.number == utterance:
                 mine.end = at

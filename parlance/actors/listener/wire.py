@@ -21,7 +21,7 @@ Message = str | bytes
 Parsed = TypeVar("Parsed")
 
 _BUSY = ("rate limit", "too many", "overloaded", "capacity")
-_WRONG = ("invalid", "auth", "unsupported", "permission", "unparsable")
+_WRONG = ("invalid", "auth", "unsupported", "permission", "unparsable", "not found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,8 @@ class EarWire(ABC, Generic[Parsed]):
     format: Format = TELEPHONE
     chunk = 0.1
     endpoints = False
-    alone = 1
-    """How many utterances of a second or more, one after the other, a working service may have nothing to say to; with
-    as many it has gone."""
+    gone_after = 1
+    """A service that has said nothing to so many utterances of a second or more, one after the other, has gone."""
 
     def __init__(self, name: str, brief: Callable[[object], str]) -> None:
         self.name, self._brief = name, brief
@@ -131,14 +130,14 @@ def named(**fields: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """Raises `TypeError`."""
+    """`value`, which has to be text. Raises `TypeError`."""
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
 def number(value: Any) -> float:
-    """Raises `TypeError`, `ValueError`."""
+    """`value`, which has to be a finite number. Raises `TypeError`, `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
     if not math.isfinite(value):

@@ -80,8 +80,9 @@ class Playout:
     def timed(self, times: Iterable[tuple[int, float]]) -> None:
         """Where in its text the open phrase is: characters said, and seconds from its first sample."""
         if self._spans and self._spans[-1].end is None:
-            for characters, seconds in filter(_finite, times):
-                self._spans[-1].timed(characters, int(seconds * self._line.rate) * self._line.width)
+            for characters, seconds in times:
+                if math.isfinite(seconds):
+                    self._spans[-1].timed(characters, int(seconds * self._line.rate) * self._line.width)
 
     def phrase_done(self) -> None:
         if self._spans and self._spans[-1].end is None:
@@ -283,7 +284,3 @@ class Playout:
 
     def _seconds(self, position: int) -> float:
         return position / self._line.second
-
-
-def _finite(time: tuple[int, float]) -> bool:
-    return math.isfinite(time[1])

@@ -75,7 +75,7 @@ class SpeakerActor:
             async for piece in speech:
                 match piece:
                     case Sound():
-                        converter = converter or self._converter(turn, text, piece)
+                        converter = converter or self._begin(turn, text, piece)
                         if piece.times:
                             self._outlet.timed(turn.number, piece.times)
                         for at in range(0, len(piece.audio), PIECE):
@@ -90,7 +90,7 @@ class SpeakerActor:
         self._outlet.phrase_done(turn.number)
         turn.voicing = None
 
-    def _converter(self, turn: Turn, text: str, first: Sound) -> Converter:
+    def _begin(self, turn: Turn, text: str, first: Sound) -> Converter:
         """The phrase is being spoken: its text is paid for from now on."""
         turn.mark("first_audio")
         self._desk.usage.spoke(self._provider, len(text))

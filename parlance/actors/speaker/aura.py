@@ -30,7 +30,7 @@ FLUSHES, WINDOW = 20, 60.0
 """So many `Flush` in so many seconds are heeded on a connection."""
 
 _FLUSH, _CLEAR = written({"type": "Flush"}), written({"type": "Clear"})
-_LIMITS = ("flush", "rate", "limit", "too many")
+_LIMITS = ("flush", "limit", "too many")
 
 
 class Settings(StreamService):

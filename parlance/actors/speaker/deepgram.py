@@ -1,7 +1,7 @@
 """A voice at Deepgram: one request a phrase, v1/speak over HTTP, in µ-law. Not tried against the live service.
 
-Request and answer as in deepgram-sdk 7.16 (`speak/v1`). Its WebSocket would save nothing: on a warm connection a
-request is one way there and one back as well, and a WebSocket allows 20 `Flush` a minute
+Request and answer as in deepgram-sdk 7.16 (`speak/v1`). Its WebSocket (kind `deepgram-ws`) would save nothing:
+on a warm connection a request is one way there and one back as well, and a WebSocket allows 20 `Flush` a minute
 (https://developers.deepgram.com/docs/tts-ws-flush), while every phrase needs one, and a talkative agent has more.
 """
 

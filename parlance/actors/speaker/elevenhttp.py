@@ -9,16 +9,15 @@ switched off, because they sleep by asyncio's clock.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import httpx
-import trio
 from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable
 from parlance.actors.speaker.single import Audio, SingleVoice
-from parlance.actors.web import Web, WebService
+from parlance.actors.web import Web, WebService, run_out
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import ProviderError
 from parlance.engine.faults import checked
@@ -113,18 +112,7 @@ class ElevenSpeech:
             try:
                 yield response.data
             finally:
-                await _leave(response.data)
-
-
-async def _leave(chunks: AsyncIterator[bytes]) -> None:
-    """End the answer now. The package reads it through generators within generators: left suspended, the inner ones
-    would be found by the garbage collector, so they are driven to the first place where they wait.
-    """
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        with suppress(ProviderError):
-            while await anext(chunks, None) is not None:
-                pass
+                await run_out(response.data, (ProviderError,))
 
 
 def make(settings: dict[str, Any]) -> SingleVoice:

@@ -27,6 +27,8 @@ TRIES = 3
 
 
 class StreamService(Service):
+    """The settings that all voices over WebSockets have."""
+
     first: Patience = 3.0
     """Seconds from a phrase to its first audio, on a connection that is open."""
     idle: Patience = 3.0
@@ -40,6 +42,7 @@ class StreamVoice:
 
     def __init__(self, dial: Dial, service: StreamService, url: str, wire: Callable[[], VoiceWire]) -> None:
         self.provider, self.settings = dial.name, service
+        # Where it is missing, that is told now, and not in a call.
         dial.library("trio_websocket")
         self._dial, self._make = dial, wire
         self._pool = Pool(dial, url)
@@ -106,16 +109,17 @@ class StreamReply:
         """The first piece of a phrase, on this reply's connection or, if that was closed meanwhile, on another."""
         if self._line is not None and self._line.failed:
             await self.leave()
-        for last in (*[False] * (TRIES - 1), True):
+        tries = 0
+        while True:
+            tries += 1
             line = self._line or await self._connect()
             try:
                 await line.say(text)
                 return line, await line.next()
             except ProviderError:
                 await self.leave()
-                if last or not line.closed:
+                if tries == TRIES or not line.closed:
                     raise
-        raise AssertionError("the last try returns or raises")
 
     async def _connect(self) -> _Line:
         line: _Line = await self._nursery.start(self._own)

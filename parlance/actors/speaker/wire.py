@@ -11,6 +11,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ OFF, SLACK = 1.5, 0.5
 
 _HEARD = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Sc"}
 _FILES = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"fLaC": "a FLAC file", b"ID3": "an MP3 file"}
-_HURRIED = ("rate", "too many", "limit", "overload", "capacity", "busy", "concurren", "max_active")
+_HURRIED = ("too many", "limit", "overload", "capacity", "busy", "concurren", "max_active")
 _SPENT = ("quota", "payment", "credit")
 _REFUSED = ("invalid", "auth", "unsupported", "permission", "not found", "not_found", "missing")
 
@@ -216,10 +217,10 @@ def decoded(provider: str, data: object) -> bytes:
     """Audio in base64; none is none. Raises `Garbled`."""
     if data is None:
         return b""
-    try:
-        return base64.b64decode(str(data) if isinstance(data, str) else b"*", validate=True)
-    except ValueError:
-        raise Garbled(provider, "sent audio that is no base64") from None
+    if isinstance(data, str):
+        with suppress(ValueError):
+            return base64.b64decode(data, validate=True)
+    raise Garbled(provider, "sent audio that is no base64")
 
 
 def numbers(values: object) -> list[float]:

@@ -108,11 +108,10 @@ class ThinkerActor:
         for thought in guess.drop():
             if asked is not None:
                 asked.told(thought)
-            match thought:
-                case Served(provider):
-                    pass
-                case Spent(tokens_in, tokens_out, cached):
-                    self._desk.usage.thought(provider, tokens_in, tokens_out, cached)
+            if isinstance(thought, Served):
+                provider = thought.provider
+            elif isinstance(thought, Spent):
+                self._desk.usage.thought(provider, thought.tokens_in, thought.tokens_out, thought.cached)
 
     def _foreseen(self, turn: Turn, entries: Sequence[Entry]) -> Guess | None:
         """What was thought ahead, if it is the reply to this."""
@@ -169,6 +168,7 @@ class ThinkerActor:
                     raise self._hopeless("has nothing to say")
                 return
             uses = await self._use(turn, asks)
+            # What it said went with its acts: there is nothing that it has to be told first.
             if said and all(ask.name in OWN for ask in asks):
                 return
             entries += [Line("agent", said), *uses] if said else uses

@@ -60,11 +60,8 @@ class MindChain:
         told: list[Thought] = []
         while True:
             await trio.sleep(tries.wait)
-            mind, trial, begun = (
-                self._minds[tries.option.index],
-                Trial(tries.option.breaker, trio.current_time()),
-                False,
-            )
+            mind, begun = self._minds[tries.option.index], False
+            trial = Trial(tries.option.breaker, trio.current_time())
             try:
                 async with mind.think(history, tools) as thoughts:
                     early, begun = await _early(thoughts)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 import trio
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from parlance.actors.dial import Dial, Variable, address
 from parlance.actors.thinker.contents import Contents
@@ -36,6 +36,12 @@ class Settings(ModelService):
     """Of the interface; as in google-genai 3.4."""
     max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """The longest answer, thinking included."""
+
+    @model_validator(mode="after")
+    def _configured(self) -> Settings:
+        if not isinstance(self.extra.get("generationConfig", {}), dict):
+            raise ValueError("extra: generationConfig has fields, such as topK")
+        return self
 
 
 class _Way:

@@ -27,8 +27,6 @@ class Guess:
     def __init__(self, lines: Sequence[Entry], began: float) -> None:
         self.lines = tuple(lines)
         self.began = began
-        self.failed = False
-        """It broke off before it was wanted: a whole reply is better than the beginning of one."""
         self._scope = trio.CancelScope()
         self._thoughts: deque[Thought] = deque()
         self._changed = trio.Event()
@@ -46,10 +44,15 @@ class Guess:
                         while len(self._thoughts) >= AHEAD:
                             await self._changed.wait()
             except ProviderError as error:
-                self._error, self.failed = error, True
+                self._error = error
             finally:
                 self._over = True
                 self._tell()
+
+    @property
+    def failed(self) -> bool:
+        """It broke off before it was wanted: a whole reply is better than the beginning of one."""
+        return self._error is not None
 
     def fits(self, lines: Sequence[Entry]) -> bool:
         """Whether this is the reply to `lines` as well: only the caller's last words may differ, and not in meaning."""

@@ -73,7 +73,7 @@ class Reply:
         try:
             event = json.loads(data)
             if error := event.get("error") or (event.get("object") == "error" and event):
-                raise complaint(error)
+                raise _complaint(error)
             thoughts = self._take(event)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, Complaint) as error:
             if whole:
@@ -252,7 +252,7 @@ def count(usage: Mapping[str, Any], *names: str) -> int:
     return sum(number for number in told if isinstance(number, int) and number > 0)
 
 
-def complaint(error: Any) -> Complaint:
+def _complaint(error: Any) -> Complaint:
     """An error within a stream, which has no status: whose turn it is, from its code and type."""
     about = error if isinstance(error, dict) else {"message": error}
     code, kind = about.get("code"), f"{about.get('code')} {about.get('type')}"

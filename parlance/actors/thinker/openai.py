@@ -38,9 +38,6 @@ class Settings(ModelService):
     api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$")] = ""
     """Azure OpenAI's, such as `2024-10-21`: then `url` is the resource's endpoint, and `model` names the deployment."""
 
-    def usual(self) -> str:
-        return URL
-
     @model_validator(mode="after")
     def _sensible(self) -> Settings:
         if self.max_tokens and self.max_completion_tokens:

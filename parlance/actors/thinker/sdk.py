@@ -17,24 +17,16 @@ from importlib import import_module
 from ssl import SSLError
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 import trio
 
-from parlance.actors.dial import CLOSING, Dial, Service, complaint
+from parlance.actors.dial import CLOSING, Dial, Service, complaint, root
 from parlance.actors.warmth import Warmth
-from parlance.actors.web import leave
+from parlance.actors.web import EVERY, KEPT, beginning, leave
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
 
-KEPT = 60.0
-"""Seconds that an idle connection is kept for the next request: longer than people pause."""
-_AGAIN = 45.0
-"""Seconds after which an idle connection is used, so that neither side drops it."""
 _MOST, _IDLE = 1000, 100
 """Connections, and idle ones, of one agent's minds: the packages' own numbers."""
-
-_COMPLAINT = 4096
-"""Bytes of a refusal that are read."""
 
 Connect = Callable[[Any], Any]
 """Makes the package's client, which is to use this HTTP client."""
@@ -77,7 +69,7 @@ class Sdk:
                     await self._renew()
                 if await self._warm(self._client.http):
                     warmth.succeeded()
-                    wait = warmth.jittered(_AGAIN)
+                    wait = warmth.jittered(EVERY)
                 else:
                     wait = warmth.failed()
                 await trio.sleep(min(wait, max(until - trio.current_time(), 0)))
@@ -125,19 +117,12 @@ class Sdk:
         """Raises what a refusal means. The package would read it to its end, however long it is."""
         if response.status_code < 300 or response.request.method != "POST":
             return
-        chunks, told = response.aiter_raw(), b""
+        chunks = response.aiter_raw()
         try:
-            # What it means is known from its head.
-            with suppress(*self._lost):
-                async for chunk in chunks:
-                    told += chunk
-                    if len(told) >= _COMPLAINT:
-                        break
+            told = complaint(await beginning(chunks, self._lost)) or response.reason_phrase
         finally:
             await leave(response, chunks, self._lost)
-        raise self._dial.refusal(
-            response.status_code, complaint(told[:_COMPLAINT]) or response.reason_phrase, response.headers
-        )
+        raise self._dial.refusal(response.status_code, told, response.headers)
 
     @contextmanager
     def _mapped(self, lost: type[ProviderError]) -> Iterator[None]:
@@ -180,12 +165,12 @@ class Sdk:
 
     async def _warm(self, http: Any) -> bool:
         """Open idle connections, or use those there are, with requests that cost nothing and have no key."""
-        parts, opened = urlsplit(self._service.url), 0
+        opened = 0
 
         async def touch() -> None:
             nonlocal opened
             with trio.move_on_after(self._service.connect + self._service.idle), suppress(*self._lost):
-                await http.head(f"{parts.scheme}://{parts.netloc}/")
+                await http.head(root(self._service.url))
                 opened += 1
 
         async with trio.open_nursery() as nursery:

@@ -106,6 +106,8 @@ def _declared(tool: Settings) -> Tool:
 class _Server(WebService):
     """The server of a tool, which is anybody's: no address is the usual one, and no key is needed."""
 
+    key_env: str = ""
+
     def usual(self) -> str:
         return "http://tool.example/"
 
@@ -113,7 +115,7 @@ class _Server(WebService):
 def _web(tool: Settings) -> Web:
     service = _Server(
         url=tool.url.partition("?")[0],
-        key_env=tool.key_env or "_",
+        key_env=tool.key_env,
         first=tool.timeout,
         idle=tool.timeout,
         total=tool.timeout,

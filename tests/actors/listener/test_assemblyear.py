@@ -79,12 +79,12 @@ async def test_without_it_a_pause_ends_nothing(url: str, words: Words) -> None:
             assert await words.last(1) == Heard(1, PLAIN, final=True)
 
 
-@pytest.mark.parametrize(("model", "text"), [("universal-streaming-english", TEXT), ("u3-rt-pro", TEXT)])
-async def test_formatted_words(url: str, words: Words, model: str, text: str) -> None:
+@pytest.mark.parametrize("model", ["universal-streaming-english", "u3-rt-pro"])
+async def test_formatted_words(url: str, words: Words, model: str) -> None:
     with trio.fail_after(5):
         async with assemblyai.make({"url": url, "model": model, "format_turns": True}).open(words) as hearing:
             await say(hearing, 1)
-            assert await words.final(1) == text
+            assert await words.final(1) == TEXT
 
 
 async def test_audio_of_any_length_is_sent_in_pieces_that_the_service_takes(ear: StreamedEar, words: Words) -> None:

@@ -62,7 +62,7 @@ class PlainWire(EarWire[dict[str, Any]]):
 
 
 class Patient(PlainWire):
-    alone = 2
+    gone_after = 2
 
 
 def ear(url: str, wire: type[PlainWire] = PlainWire, **settings: Any) -> StreamedEar:

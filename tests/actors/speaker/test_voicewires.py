@@ -172,6 +172,7 @@ def test_a_phrase_has_a_bound() -> None:
         ("invalid_api_key: no", None, Rejected),
         ("voice_not_found: no", None, Rejected),
         ("internal_error: oops", None, Unreachable),
+        ("internal_error: could not generate speech", None, Unreachable),
         ("oops", 429, Overloaded),
         ("oops", 402, Rejected),
         ("oops", 500, Unreachable),

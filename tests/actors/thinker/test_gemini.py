@@ -62,6 +62,11 @@ def test_a_version_is_a_word() -> None:
         make({"model": "m", "url": "http://x", "version": "v1/x"}, Agent(name="a"))
 
 
+def test_a_configuration_has_fields() -> None:
+    with pytest.raises(Misconfigured, match="generationConfig has fields"):
+        make({"model": "m", "url": "http://x", "extra": {"generationConfig": 5}}, Agent(name="a"))
+
+
 async def test_a_tool_that_another_mind_has_used_in_an_earlier_turn_needs_no_signature(nursery: trio.Nursery) -> None:
     conduct = Conduct(chat_delay=0.0, chat_pace=1000.0, text="Yes.")
     port = await nursery.start(doors(conduct)["gemini"].serve, 0)

@@ -29,6 +29,7 @@ class Shop:
     """A server that keeps what it was asked."""
 
     def __init__(self) -> None:
+        self.conduct = Conduct()
         self.asked: list[Asked] = []
         self.answer: dict[str, Any] = {"status": "on its way", "days": 2}
         self.status = 200
@@ -49,9 +50,7 @@ def shop() -> Shop:
 
 @pytest.fixture
 async def made(nursery: trio.Nursery, shop: Shop) -> Making:
-    conduct = Conduct()
-    shop.conduct = conduct  # type: ignore[attr-defined]
-    port = await nursery.start(Door(conduct, {"/orders": shop.page}, {}).serve, 0)
+    port = await nursery.start(Door(shop.conduct, {"/orders": shop.page}, {}).serve, 0)
 
     async def make(**more: Any) -> Toolbox:
         tool = {**ORDER, "url": f"http://127.0.0.1:{port}/orders?shop=1", **more}
@@ -111,6 +110,15 @@ async def test_the_token_is_sent_and_never_told(shop: Shop, made: Making, monkey
     assert "closed" in str(caught.value)
 
 
+async def test_without_a_token_nothing_of_this_machine_is_sent(
+    shop: Shop, made: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell puts the path of the program that it starts into `_`."""
+    monkeypatch.setenv("_", "/home/somebody/bin/parlance")
+    await (await made()).use(Ask("1", "order_status", {"number": "42"}), "k")
+    assert not any(b"somebody" in value for value in shop.asked[0].headers.values())
+
+
 @pytest.mark.parametrize(
     ("prepare", "ask", "words"),
     [
@@ -130,8 +138,8 @@ async def test_what_goes_wrong_is_said_to_the_mind(
 
 
 async def test_a_tool_that_does_not_answer_is_not_waited_for(shop: Shop, made: Making) -> None:
-    shop.conduct.fates.append(Fate.STALL)  # type: ignore[attr-defined]
-    with trio.fail_after(5), pytest.raises(Failure, match=r"not known whether|within 0\.2 s"):
+    shop.conduct.fates.append(Fate.STALL)
+    with trio.fail_after(5), pytest.raises(Failure, match=r"within 0\.2 s\. It is not known whether"):
         await (await made(timeout=0.2)).use(Ask("1", "order_status", {"number": "42"}), "k")
 
 

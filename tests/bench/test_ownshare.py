@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-import trio
 
 from bench import cast, machine, share
 from bench.caller import clips
@@ -39,7 +38,7 @@ async def test_a_short_run_has_every_turn_answered_and_timed() -> None:
 
 
 @pytest.mark.parametrize("combination", share.COMBINATIONS)
-async def test_bare_sockets_are_answered_by_every_simulator(combination: str, nursery: trio.Nursery) -> None:
+async def test_bare_sockets_are_answered_by_every_simulator(combination: str) -> None:
     three = cast.combination(combination)
     async with cast.simulators(share.STILL, machine.cores(1).others) as sims:
         trips = await bare.trips(three, sims.hosts, clips()[0])
@@ -47,7 +46,7 @@ async def test_bare_sockets_are_answered_by_every_simulator(combination: str, nu
     assert all(0 < trip < 1 for trip in trips.values())
 
 
-async def test_every_simulated_provider_has_a_door() -> None:
+def test_every_simulated_provider_has_a_door() -> None:
     known = doors(Conduct())
     assert (
         {door for role in cast.SETTINGS.values() for door, _, _ in role.values()} <= known.keys() == cast.NOWHERE.keys()

@@ -84,9 +84,9 @@ async def test_a_connection_and_its_descriptors_are_seen_while_they_are_open() -
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
     before = sockets.descriptors()
-    assert sockets.established({port}) == 0
+    assert sockets.connections({port}) == 0
     with socket.create_connection(("127.0.0.1", port)):
-        assert sockets.established({port}) == 1
+        assert sockets.connections({port}) == 1
         assert sockets.descriptors() == before + 1
-    assert sockets.established({port}) == 0
+    assert sockets.connections({port}) == 0
     await listener.aclose()
