@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
-from parlance.actors.dial import Dial
 from parlance.engine.errors import Garbled
 
 Kind = Literal["audio", "events", "json", "any"]
@@ -37,21 +36,23 @@ _WRONG: dict[Kind, tuple[str, ...]] = {
 
 
 class Reader:
-    """Reads one body. `what`: what it holds, for errors. Whatever it does not like is `Garbled`."""
+    """Reads one body of `provider`. `brief`: shortens what a provider said; `what`: what the body holds, for errors.
+    Whatever it does not like is `Garbled`.
+    """
 
-    def __init__(self, dial: Dial, kind: Kind, what: str) -> None:
-        self._dial, self._kind, self._what = dial, kind, what
+    def __init__(self, provider: str, brief: Callable[[object], str], kind: Kind, what: str) -> None:
+        self._provider, self._brief, self._kind, self._what = provider, brief, kind, what
         self._size = 0
         self._head: bytes | None = b"" if kind == "audio" else None
         """The first letters, until there are enough to tell a file from samples."""
 
-    def begin(self, kind: str, coding: str = "") -> None:
+    def begin(self, content: str, coding: str = "") -> None:
         """The answer's content type and coding (RFC 9110, 8.3 and 8.4), which may be missing."""
         if coding.strip().lower() not in ("", "identity"):
-            raise self._garbled(f"sent {self._what} packed with {self._dial.brief(coding)}, which nobody asked for")
-        if kind.lower().startswith(_WRONG[self._kind]):
-            raise self._garbled(f"sent {self._dial.brief(kind)} where there should be {self._what}")
-        if self._kind == "audio" and (file := _TYPES.get(kind.partition(";")[0].strip().lower())) is not None:
+            raise self._garbled(f"sent {self._what} packed with {self._brief(coding)}, which nobody asked for")
+        if content.lower().startswith(_WRONG[self._kind]):
+            raise self._garbled(f"sent {self._brief(content)} where there should be {self._what}")
+        if self._kind == "audio" and (file := _TYPES.get(content.partition(";")[0].strip().lower())) is not None:
             raise self._garbled(f"sent {file} where there should be bare audio")
 
     def feed(self, chunk: bytes) -> bytes:
@@ -78,7 +79,7 @@ class Reader:
         return head
 
     def _garbled(self, message: str) -> Garbled:
-        return Garbled(self._dial.name, message)
+        return Garbled(self._provider, message)
 
 
 def bodies(httpx: Any) -> Callable[[bytes | str], Any]:

@@ -227,7 +227,7 @@ class Web:
             request = client.build_request("POST", url, content=content, headers={**dial.headers, **headers})
             request.stream = self._body(content)
             response = await client.send(request, stream=True)
-        chunks, reader = response.aiter_raw(), Reader(dial, kind, self._what)
+        chunks, reader = response.aiter_raw(), Reader(dial.name, dial.brief, kind, self._what)
         try:
             with self._mapped(Garbled):
                 if response.status_code >= 300:

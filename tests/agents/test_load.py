@@ -107,6 +107,15 @@ def test_faults_of_a_script_have_their_line_too(tmp_path):
         ("name: A B\nmind: rehearsal", 1, "match pattern"),
         ("name: a\n", 1, "the mind is a script, and there is none"),
         ("name: a\nlimits: 5\nmind: rehearsal", 2, "limits"),
+        ("name: a\nmind: []", 2, "the list is empty"),
+        ("name: a\nmind: [rehearsal, [openai]]", 2, "a list has names"),
+        ("name: a\nmind: [rehearsal, {kind: rehearsal, fallbacks: [openai]}]", 2, "a list has names"),
+        ("name: a\nmind: rehearsal\ntools: [{name: x, description: y, url: 'http:///x'}]", 3, "match pattern"),
+        (
+            "name: a\nmind: rehearsal\ntools: [{name: x, description: y, url: 'http://x', key_env: A-B}]",
+            3,
+            "match pattern",
+        ),
         ("name: a\ninterruption: {words: .inf}\nmind: rehearsal", 2, "interruption.words"),
     ],
 )

@@ -103,6 +103,6 @@ class AuraWire:
 
 def make(settings: dict[str, Any]) -> StreamVoice:
     """The voice of an agent's `voice:` settings. Raises `Misconfigured`."""
-    service = checked(Settings, settings, f"voice {NAME}")
-    dial = Dial(NAME, service, scheme="Token", extra="deepgram")
-    return StreamVoice(dial, service, service.address(), lambda: AuraWire(dial.brief))
+    chosen = checked(Settings, settings, f"voice {NAME}")
+    dial = Dial(NAME, chosen, scheme="Token", extra="deepgram")
+    return StreamVoice(dial, chosen, chosen.address(), lambda: AuraWire(dial.brief))

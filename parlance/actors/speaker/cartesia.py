@@ -209,6 +209,6 @@ class CartesiaWire:
 
 def make(settings: dict[str, Any]) -> StreamVoice:
     """The voice of an agent's `voice:` settings. Raises `Misconfigured`."""
-    service = checked(Settings, settings, f"voice {NAME}")
-    dial = Dial(NAME, service, scheme="Bearer", more={"Cartesia-Version": service.version}, extra="cartesia")
-    return StreamVoice(dial, service, service.url, lambda: CartesiaWire(service, dial.brief, lambda: uuid4().hex))
+    chosen = checked(Settings, settings, f"voice {NAME}")
+    dial = Dial(NAME, chosen, scheme="Bearer", more={"Cartesia-Version": chosen.version}, extra="cartesia")
+    return StreamVoice(dial, chosen, chosen.url, lambda: CartesiaWire(chosen, dial.brief, lambda: uuid4().hex))

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import httpx
-from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable
+from parlance.actors.speaker.manner import Manner
 from parlance.actors.speaker.single import Audio, SingleVoice
 from parlance.actors.web import Web, WebService, run_out
 from parlance.codecs.format import TELEPHONE
@@ -27,40 +27,19 @@ HEADER = "xi-api-key"
 LONGEST = 5000
 """Characters of a text: what the strictest of the models takes."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
-
 _OPTIONS = {"max_retries": 0, "chunk_size": None}
 """`chunk_size`: pieces as they come, and not when a kilobyte (0.13 s of µ-law) is full."""
 
 
-class Settings(WebService):
+class Settings(Manner, WebService):
     url: str = "https://api.elevenlabs.io"
     """The host; others are for data to stay in their region."""
     key_env: Variable = "ELEVENLABS_API_KEY"
-    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-    """The voice's id."""
-    model: Annotated[str, Field(min_length=1)] = "eleven_flash_v2_5"
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = None
-    """A language's code, for models that take one."""
-    stability: Share | None = None
-    similarity: Share | None = None
-    style: Share | None = None
-    boost: bool | None = None
-    """Whether the voice is made more like the speaker, which takes longer."""
-    speed: Annotated[float, Field(ge=0.7, le=1.2)] | None = None
 
     @property
     def request(self) -> dict[str, Any]:
         """The arguments that every request has."""
-        manner = {
-            "stability": self.stability,
-            "similarity_boost": self.similarity,
-            "style": self.style,
-            "use_speaker_boost": self.boost,
-            "speed": self.speed,
-        }
-        manner = {name: value for name, value in manner.items() if value is not None}
-        optional = {"language_code": self.language, "voice_settings": manner}
+        optional = {"language_code": self.language, "voice_settings": self.voice_settings()}
         return {
             "voice_id": self.voice,
             "model_id": self.model,

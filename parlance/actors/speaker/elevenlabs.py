@@ -30,6 +30,7 @@ from uuid import uuid4
 from pydantic import Field, model_validator
 
 from parlance.actors.dial import Dial, Patience, Variable, address
+from parlance.actors.speaker.manner import Manner
 from parlance.actors.speaker.stream import StreamService, StreamVoice
 from parlance.actors.speaker.wire import (
     Brief,
@@ -58,23 +59,10 @@ LATE = 80_000
 NEARLY = 0.06
 """Seconds: audio that lacks no more than this of what its times say is whole."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
 
-
-class Settings(StreamService):
-    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-    """The voice's id."""
-    model: Annotated[str, Field(min_length=1)] = "eleven_flash_v2_5"
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = None
-    """A language's code, for models that take one."""
+class Settings(Manner, StreamService):
     url: str = "wss://api.elevenlabs.io/v1/text-to-speech"
     key_env: Variable = "ELEVENLABS_API_KEY"
-    stability: Share | None = None
-    similarity: Share | None = None
-    style: Share | None = None
-    boost: bool | None = None
-    """Whether the voice is made more like the speaker, which takes longer."""
-    speed: Annotated[float, Field(ge=0.7, le=1.2)] | None = None
     inactivity: Annotated[int, Field(ge=20, le=180)] = 180
     """Seconds after which the service closes a connection without a message."""
     settle: Patience = 1.0
@@ -100,16 +88,6 @@ class Settings(StreamService):
         if self.language:
             query["language_code"] = self.language
         return address(f"{self.url.rstrip('/')}/{self.voice}/multi-stream-input", query)
-
-    def voice_settings(self) -> dict[str, float | bool]:
-        wanted = {
-            "stability": self.stability,
-            "similarity_boost": self.similarity,
-            "style": self.style,
-            "use_speaker_boost": self.boost,
-            "speed": self.speed,
-        }
-        return {name: value for name, value in wanted.items() if value is not None}
 
 
 class ElevenWire:
@@ -232,6 +210,6 @@ class ElevenWire:
 
 def make(settings: dict[str, Any]) -> StreamVoice:
     """The voice of an agent's `voice:` settings. Raises `Misconfigured`."""
-    service = checked(Settings, settings, f"voice {NAME}")
-    dial = Dial(NAME, service, header="xi-api-key", extra="elevenlabs")
-    return StreamVoice(dial, service, service.address(), lambda: ElevenWire(service, dial.brief, lambda: uuid4().hex))
+    chosen = checked(Settings, settings, f"voice {NAME}")
+    dial = Dial(NAME, chosen, header="xi-api-key", extra="elevenlabs")
+    return StreamVoice(dial, chosen, chosen.address(), lambda: ElevenWire(chosen, dial.brief, lambda: uuid4().hex))

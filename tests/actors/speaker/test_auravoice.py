@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from wired import brief, read, said
 
 from bench.simulators import speak
 from parlance.actors.speaker import aura
@@ -18,30 +19,12 @@ from parlance.engine.errors import Overloaded
 SECOND = bytes(8000)
 
 
-def brief(told: object) -> str:
-    return str(told)[:100]
-
-
-def read(messages: list[str | bytes]) -> list[dict[str, Any]]:
-    return [json.loads(message) for message in messages]
-
-
 @pytest.fixture
 async def voice(provider: Any, nursery: trio.Nursery) -> StreamVoice:
     """The voice at its simulator, with no connection but those that it needs."""
     made = aura.make({"url": provider.ws("deepgram", "/v1/speak"), "warm": 0})
     await nursery.start(made.run)
     return made
-
-
-async def said(voice: StreamVoice, *texts: str) -> list[bytes]:
-    """A reply, and the audio of each of its phrases."""
-    heard = []
-    async with voice.reply() as reply:
-        for text in texts:
-            async with reply.speak(text) as sounds:
-                heard.append(b"".join([sound.audio async for sound in sounds]))
-    return heard
 
 
 def test_audio_after_clear_belongs_to_nobody_until_cleared() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from itertools import count
 from typing import Any
 
 import pytest
 import trio
+from wired import read, said, sonic
 
 from bench.simulators import speak
 from parlance.actors.speaker import cartesia
@@ -18,24 +18,6 @@ from parlance.codecs.format import TELEPHONE
 
 SECOND = bytes(8000)
 TEXT = "Good morning, this is the clinic, and what can I do for you today?"
-
-
-def brief(told: object) -> str:
-    return str(told)[:100]
-
-
-def names() -> Any:
-    numbers = count(1)
-    return lambda: f"turn-{next(numbers)}"
-
-
-def sonic(**settings: Any) -> cartesia.CartesiaWire:
-    wanted = cartesia.Settings.model_validate({"url": "ws://x", "voice": "v", **settings})
-    return cartesia.CartesiaWire(wanted, brief, names())
-
-
-def read(messages: list[str | bytes]) -> list[dict[str, Any]]:
-    return [json.loads(message) for message in messages]
 
 
 def chunk(audio: bytes = SECOND, context: str = "turn-1") -> str:
@@ -59,16 +41,6 @@ async def voice(provider: Any, nursery: trio.Nursery) -> StreamVoice:
     made = cartesia.make({"url": provider.ws("cartesia", "/tts/websocket"), "voice": "v", "warm": 0})
     await nursery.start(made.run)
     return made
-
-
-async def said(voice: StreamVoice, *texts: str) -> list[bytes]:
-    """A reply, and the audio of each of its phrases."""
-    heard = []
-    async with voice.reply() as reply:
-        for text in texts:
-            async with reply.speak(text) as sounds:
-                heard.append(b"".join([sound.audio async for sound in sounds]))
-    return heard
 
 
 def test_a_phrase_is_continued_and_flushed_in_a_context_that_is_fresh() -> None:

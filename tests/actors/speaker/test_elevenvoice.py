@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import math
-from itertools import count
 from typing import Any
 
 import pytest
 import trio
+from wired import brief, eleven, names, read, said
 
 from bench.simulators import speak
 from parlance.actors.dial import Dial
@@ -21,24 +21,6 @@ from parlance.engine.errors import Garbled
 
 SECOND = bytes(8000)
 TEXT = "Good morning, this is the clinic, and what can I do for you today?"
-
-
-def brief(told: object) -> str:
-    return str(told)[:100]
-
-
-def names() -> Any:
-    numbers = count(1)
-    return lambda: f"turn-{next(numbers)}"
-
-
-def eleven(**settings: Any) -> elevenlabs.ElevenWire:
-    wanted = elevenlabs.Settings.model_validate({"url": "ws://x", "voice": "v", **settings})
-    return elevenlabs.ElevenWire(wanted, brief, names())
-
-
-def read(messages: list[str | bytes]) -> list[dict[str, Any]]:
-    return [json.loads(message) for message in messages]
 
 
 def aligned(text: str, audio: bytes = SECOND, *, ms: int = 100, context: str = "turn-1", **more: Any) -> str:
@@ -55,16 +37,6 @@ async def voice(provider: Any, nursery: trio.Nursery) -> StreamVoice:
     made = elevenlabs.make({"url": provider.ws("elevenlabs", "/v1/text-to-speech"), "voice": "v", "warm": 0})
     await nursery.start(made.run)
     return made
-
-
-async def said(voice: StreamVoice, *texts: str) -> list[bytes]:
-    """A reply, and the audio of each of its phrases."""
-    heard = []
-    async with voice.reply() as reply:
-        for text in texts:
-            async with reply.speak(text) as sounds:
-                heard.append(b"".join([sound.audio async for sound in sounds]))
-    return heard
 
 
 def test_a_context_is_opened_with_the_voice_settings_and_kept_for_the_reply() -> None:

@@ -4,40 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wired import brief, eleven, read, sonic
 
-from parlance.actors.speaker import aura, cartesia, elevenlabs
+from parlance.actors.speaker import aura, cartesia
 from parlance.actors.speaker.wire import Closed, Follower, Phrase, Piece, VoiceWire, failure, plain, sayable
 from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
 
 SECOND = bytes(8000)
 RECORDED = Path(__file__).parents[2] / "wires"
 SMILE, ROCKET = "\U0001f600", "\U0001f680"
-
-
-def brief(told: object) -> str:
-    return str(told)[:100]
-
-
-def names() -> Any:
-    numbers = count(1)
-    return lambda: f"turn-{next(numbers)}"
-
-
-def eleven(**settings: Any) -> elevenlabs.ElevenWire:
-    wanted = elevenlabs.Settings.model_validate({"url": "ws://x", "voice": "v", **settings})
-    return elevenlabs.ElevenWire(wanted, brief, names())
-
-
-def sonic(**settings: Any) -> cartesia.CartesiaWire:
-    wanted = cartesia.Settings.model_validate({"url": "ws://x", "voice": "v", **settings})
-    return cartesia.CartesiaWire(wanted, brief, names())
 
 
 WIRES = {"elevenlabs": eleven, "cartesia": sonic, "aura": lambda: aura.AuraWire(brief)}
@@ -47,10 +28,6 @@ WIRES = {"elevenlabs": eleven, "cartesia": sonic, "aura": lambda: aura.AuraWire(
 def wire(request: pytest.FixtureRequest) -> VoiceWire:
     made: VoiceWire = WIRES[request.param]()
     return made
-
-
-def read(messages: list[str | bytes]) -> list[dict[str, Any]]:
-    return [json.loads(message) for message in messages]
 
 
 # ------------------------------------------------------------------------------------------------ the text
