@@ -119,9 +119,9 @@ def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
         {
             "name": agent.name,
             "title": agent.title,
-            "ear": agent.ear.kind,
-            "mind": agent.mind.kind,
-            "voice": agent.voice.kind,
+            "ear": ", ".join(one.kind for one in agent.ear.chain),
+            "mind": ", ".join(one.kind for one in agent.mind.chain),
+            "voice": ", ".join(one.kind for one in agent.voice.chain),
             "calls": agent.limits.calls,
             "greeting": agent.greeting,
         }

@@ -21,6 +21,7 @@ from parlance.actors.listener.chain import EarChain
 from parlance.actors.listener.port import Ear
 from parlance.actors.speaker.chain import VoiceChain
 from parlance.actors.speaker.port import Voice
+from parlance.actors.thinker import tools
 from parlance.actors.thinker.chain import MindChains
 from parlance.actors.thinker.port import Mind
 from parlance.actors.thinker.tools import Toolbox
@@ -87,15 +88,15 @@ class Registry:
         """The agent's ear, mind, voice and tools. Raises `Misconfigured` where one is unknown or its settings are."""
         if wrong := faults(agent):
             raise Misconfigured(f"agent {agent.name}: {'; '.join(map(told, wrong))}")
-        tools = Toolbox(agent)
-        self.shared[f"tools {agent.name}"] = tools
+        toolbox = Toolbox(agent)
+        self.shared[f"tools {agent.name}"] = toolbox
         minds = [self.one("mind", agent, place) for place in range(len(agent.mind.chain))]
         return Crew(
             agent,
             ear=self._chain("ear", agent.ear, EarChain),
             mind=MindChains(self._choice("mind", agent.mind, minds)),
             voice=self._chain("voice", agent.voice, VoiceChain),
-            tools=tools,
+            tools=toolbox,
         )
 
     def one(self, role: str, agent: Agent, place: int) -> Any:
@@ -130,7 +131,7 @@ class Registry:
 
 def faults(agent: Agent) -> list[Fault]:
     """Providers that do not exist and settings they do not take, at the place in the agent's file."""
-    found: list[Fault] = []
+    found: list[Fault] = tools.faults(agent)
     for role, known in PROVIDERS.items():
         for place, provider in _places(role, getattr(agent, role)):
             if provider.kind in known:

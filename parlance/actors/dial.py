@@ -111,6 +111,9 @@ class Dial:
 
     @property
     def headers(self) -> dict[str, str]:
+        """With the key, or `_NO_KEY` in its place; without either for a service that names no variable for one."""
+        if not self.service.key_env and self.key.get_secret_value() == _NO_KEY:
+            return dict(self._more)
         return {self._header: f"{self._scheme} {self.key.get_secret_value()}".lstrip(), **self._more}
 
     def library(self, name: str) -> Any:

@@ -128,6 +128,8 @@ class Tool(Strict):
         if self.url and (self.name in ACTS or not self.description):
             what = "is a name of parlance's own" if self.name in ACTS else "needs a `description`"
             raise ValueError(f"{self.name!r} {what}")
+        if self.name in ACTS and self.model_fields_set != {"name"}:
+            raise ValueError(f"{self.name!r} is parlance's own: its name is all that can be set")
         if unknown := sorted(set(self.required) - set(self.parameters)):
             raise ValueError(f"required: there is no parameter {', '.join(unknown)}")
         return self
@@ -236,3 +238,10 @@ class Agent(Strict):
     digits: Literal["words", "ignore"] = "words"
     """What keys are that the caller presses: words of his, as if he had said them, or nothing but a line in the record.
     `#` ends them, and so does a pause of `limits.digits`."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Agent:
+        names = [tool.name for tool in self.tools]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"tools: there are two of {', '.join(twice)}")
+        return self

@@ -8,9 +8,11 @@ thing has to be asked again. What comes back is text for the mind, also if it is
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import trio
+from pydantic import ValidationError
 
 from parlance.actors.dial import Dial
 from parlance.actors.thinker.port import Ask, Tool
@@ -18,6 +20,7 @@ from parlance.actors.web import Web, WebService
 from parlance.engine.agent import Agent
 from parlance.engine.agent import Tool as Settings
 from parlance.engine.errors import ParlanceError
+from parlance.engine.faults import Fault, explain
 
 MOST = 8000
 """Characters of a result that the mind is told."""
@@ -93,7 +96,9 @@ class Toolbox:
         except trio.TooSlowError:
             raise Failure(f"No answer within {tool.timeout:g} s. It is not known whether it was done.") from None
         except ParlanceError as error:
-            raise Failure(f"It did not work: {error}") from None
+            # A connection that was lost, or an answer that made no sense, comes after whatever was done.
+            doubt = " It is not known whether it was done." if error.retry else ""
+            raise Failure(f"It did not work: {error}.{doubt}") from None
         text = _plain(answer)
         return text if len(text) <= MOST else f"{text[:MOST]} (cut off)"
 
@@ -112,8 +117,8 @@ class _Server(WebService):
         return "http://tool.example/"
 
 
-def _web(tool: Settings) -> Web:
-    service = _Server(
+def _server(tool: Settings) -> _Server:
+    return _Server(
         url=tool.url.partition("?")[0],
         key_env=tool.key_env,
         first=tool.timeout,
@@ -121,7 +126,26 @@ def _web(tool: Settings) -> Web:
         total=tool.timeout,
         warm=0,
     )
-    return Web(Dial(f"tool {tool.name}", service, scheme="Bearer"), service, what="words")
+
+
+def _web(tool: Settings) -> Web:
+    service = _server(tool)
+    return Web(Dial(f"tool {tool.name}", service, scheme="Bearer" if service.key() else ""), service, what="words")
+
+
+def faults(agent: Agent) -> list[Fault]:
+    """Tools that cannot be asked: where in the agent's file, and why."""
+    found: list[Fault] = []
+    for index, tool in enumerate(agent.tools):
+        if tool.key_env and not os.environ.get(tool.key_env, "").strip():
+            told = f"the environment variable {tool.key_env} is not set"
+            found.append((("tools", index, "key_env"), told))
+        try:
+            if tool.url:
+                _server(tool)
+        except ValidationError as error:
+            found += [(("tools", index, *where), text) for where, text in explain(error, _Server)]
+    return found
 
 
 def _plain(answer: bytes) -> str:

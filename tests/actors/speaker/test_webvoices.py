@@ -213,7 +213,8 @@ async def test_what_may_become_of_an_answer(
     case: Case, url: str, provider: Any, fate: Fate, kind: type[ProviderError], words: str
 ) -> None:
     provider.conduct.fates.append(fate)
-    failure = await fails(case, url, first=0.3, idle=0.3)
+    # Ten megabytes take longer to be made than silence takes to be noticed.
+    failure = await fails(case, url, first=2.0 if fate is Fate.HUGE else 0.3, idle=0.3)
     assert type(failure) is kind
     assert words in str(failure)
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.door import Answer, Asked, Door, Refusal
 from parlance.actors.thinker.port import Ask
-from parlance.actors.thinker.tools import MOST, OWN, Failure, Toolbox
+from parlance.actors.thinker.tools import MOST, OWN, Failure, Toolbox, faults
 from parlance.engine.agent import Agent
 
 Making = Callable[..., Awaitable[Toolbox]]
@@ -50,7 +50,7 @@ def shop() -> Shop:
 
 @pytest.fixture
 async def made(nursery: trio.Nursery, shop: Shop) -> Making:
-    port = await nursery.start(Door(shop.conduct, {"/orders": shop.page}, {}).serve, 0)
+    port = await nursery.start(Door(shop.conduct, {"/orders": shop.page}, {}, keys={"host": None}).serve, 0)
 
     async def make(**more: Any) -> Toolbox:
         tool = {**ORDER, "url": f"http://127.0.0.1:{port}/orders?shop=1", **more}
@@ -81,6 +81,7 @@ def test_nobody_is_transferred_to_nowhere(number: str, names: set[str]) -> None:
         ({"name": "hang_up", "url": "http://a.example", "description": "d"}, "a name of parlance's own"),
         ({"name": "book", "url": "http://a.example"}, "needs a `description`"),
         ({"name": "book", "url": "ftp://a.example", "description": "d"}, "url"),
+        ({"name": "hang_up", "description": "Ends it."}, "its name is all that can be set"),
         ({**ORDER, "url": "http://a.example", "required": ["nummer"]}, "there is no parameter nummer"),
         ({**ORDER, "name": "a b", "url": "http://a.example"}, "name"),
     ],
@@ -88,6 +89,11 @@ def test_nobody_is_transferred_to_nowhere(number: str, names: set[str]) -> None:
 def test_a_tool_that_cannot_be_is_refused_at_the_start(tool: Any, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Agent.model_validate({"name": "a", "tools": [tool]})
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    with pytest.raises(ValidationError, match="there are two of hang_up"):
+        Agent.model_validate({"name": "a", "tools": ["hang_up", "transfer", "hang_up"]})
 
 
 async def test_arguments_go_there_and_the_answer_comes_back(shop: Shop, made: Making) -> None:
@@ -117,6 +123,33 @@ async def test_without_a_token_nothing_of_this_machine_is_sent(
     monkeypatch.setenv("_", "/home/somebody/bin/parlance")
     await (await made()).use(Ask("1", "order_status", {"number": "42"}), "k")
     assert not any(b"somebody" in value for value in shop.asked[0].headers.values())
+
+
+@pytest.mark.parametrize(("status", "doubt"), [(404, False), (500, True), (503, True)])
+async def test_the_mind_is_told_where_nobody_knows_whether_it_was_done(
+    shop: Shop, made: Making, status: int, doubt: bool
+) -> None:
+    shop.status = status
+    with pytest.raises(Failure) as caught:
+        await (await made()).use(Ask("1", "order_status", {"number": "42"}), "k")
+    assert ("not known whether" in str(caught.value)) is doubt
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "words"),
+    [
+        ({"url": "http://127.0.0.1:99999/x"}, ("tools", 0), "not an address"),
+        (
+            {"url": "http://a.example/x", "key_env": "NO_SUCH_TOKEN"},
+            ("tools", 0, "key_env"),
+            "NO_SUCH_TOKEN is not set",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_told_at_the_start(more: dict[str, Any], place: tuple[Any, ...], words: str) -> None:
+    ((where, told),) = faults(Agent.model_validate({"name": "a", "tools": [{**ORDER, **more}]}))
+    assert where[: len(place)] == place
+    assert words in told
 
 
 @pytest.mark.parametrize(
