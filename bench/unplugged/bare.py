@@ -53,7 +53,7 @@ async def ear(name: str, speech: bytes) -> Asked:
         return b"", (), await _page(requests[0])
     made = ears.made(name)
     wire = made._wire()
-    said = [*wire.hello().send, *wire.begin(1).send]
+    said = [*wire.begin(1).send]
     step = round(wire.chunk * wire.format.second)
     for at in range(0, len(speech), step):
         said += wire.hear(speech[at : at + step]).send

@@ -81,9 +81,6 @@ class StreamedHearing:
                 self._owed[utterance] = began
         await self._do(self._wire.end(utterance))
 
-    async def greet(self) -> None:
-        await self._do(self._wire.hello())
-
     async def leave(self) -> None:
         """Say goodbye, if there is time for it."""
         with trio.move_on_after(CLOSING):
@@ -192,7 +189,6 @@ class StreamedEar:
         with alone():
             async with self._pool.take() as line:
                 hearing = StreamedHearing(self._wire(), self.settings, line, told)
-                await hearing.greet()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(hearing.listen)
                     yield hearing

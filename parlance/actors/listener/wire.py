@@ -62,10 +62,6 @@ class EarWire(ABC, Generic[Parsed]):
     def patience(self) -> float:
         """Seconds without a message of ours after which `alive` has something to send. It may change with a step."""
 
-    def hello(self) -> Step:
-        """The connection is open."""
-        return NOTHING
-
     @abstractmethod
     def begin(self, utterance: int) -> Step:
         """An utterance begins here."""

@@ -30,9 +30,6 @@ class PlainWire(EarWire[dict[str, Any]]):
     protocol = "plain"
     patience = 60.0
 
-    def hello(self) -> Step:
-        return Step(["hello"])
-
     def begin(self, utterance: int) -> Step:
         return Step([f"begin {utterance}"])
 
@@ -119,7 +116,7 @@ async def test_what_is_asked_for_is_said_in_its_order(words: Words) -> None:
                 await say(hearing, 1, chunks=2)
                 assert await words.final(1) == "yes"
             await there.until("bye")
-    assert there.got == ["hello", "begin 1", CHUNK, CHUNK, "end 1", "bye"]
+    assert there.got == ["begin 1", CHUNK, CHUNK, "end 1", "bye"]
 
 
 async def test_a_greeting_is_no_sign_of_an_ear_that_hears(words: Words) -> None:
@@ -188,7 +185,7 @@ async def test_a_warm_connection_is_kept_alive_and_taken(words: Words, nursery: 
         one = ear(url, warm=1)
         await nursery.start(one.run)
         await there.until("keep", times=2)
-        assert "hello" not in there.got
+        assert "begin 1" not in there.got
         with trio.fail_after(4):
             async with one.open(words) as hearing:
                 await say(hearing, 1, chunks=1)
@@ -198,7 +195,7 @@ async def test_a_warm_connection_is_kept_alive_and_taken(words: Words, nursery: 
 
 
 async def test_a_message_that_makes_no_sense_ends_the_ear(words: Words) -> None:
-    there = Service(hello="{")
+    there = Service(begin_1="{")
     async with service(PATH, there.talk) as url:
         with pytest.raises(Garbled, match="plain: not a message of plain"):
             await call(ear(url), words)
