@@ -128,7 +128,7 @@ class Tool(Strict):
         if self.url and (self.name in ACTS or not self.description):
             what = "is a name of parlance's own" if self.name in ACTS else "needs a `description`"
             raise ValueError(f"{self.name!r} {what}")
-        if self.name in ACTS and self.model_fields_set != {"name"}:
+        if self.name in ACTS and (self.description or self.parameters or self.required or self.key_env):
             raise ValueError(f"{self.name!r} is parlance's own: its name is all that can be set")
         if unknown := sorted(set(self.required) - set(self.parameters)):
             raise ValueError(f"required: there is no parameter {', '.join(unknown)}")

@@ -195,7 +195,8 @@ async def test_a_warm_connection_is_kept_alive_and_taken(words: Words, nursery: 
 
 
 async def test_a_message_that_makes_no_sense_ends_the_ear(words: Words) -> None:
-    there = Service(begin_1="{")
+    there = Service()
+    there.greeting = "{"
     async with service(PATH, there.talk) as url:
         with pytest.raises(Garbled, match="plain: not a message of plain"):
             await call(ear(url), words)
