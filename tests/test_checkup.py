@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import trio
 
 from bench.simulators.conduct import Conduct, Fate
@@ -91,6 +93,13 @@ async def test_a_wrong_key_is_told_without_the_key(conduct: Conduct) -> None:
         results = await checkup.check(agents(conduct, voice="rehearsal", mind="rehearsal"), lambda _: None)
     assert "401" in results[0].error
     assert KEY not in repr(results) + json.dumps([result.as_dict() for result in results])
+
+
+@pytest.fixture(autouse=True)
+def unbound() -> Iterator[None]:
+    """The command binds the log to an output that its test has captured."""
+    yield
+    structlog.reset_defaults()
 
 
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> int:
