@@ -195,7 +195,7 @@ class House:
         limits, pauses = agent.limits, agent.endpointing
         endpoint = Endpoint(pauses.least, pauses.most)
         stable = agent.early.stable if agent.early.enabled else None
-        listener = ListenerActor(crew.ear, wire.format, call, endpoint, transcript=limits.transcript, stable=stable)
+        listener = ListenerActor(crew.ear(), wire.format, call, endpoint, transcript=limits.transcript, stable=stable)
         media = MediaActor(
             wire,
             socket,

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from parlance.actors.breaker import Breaker
 from parlance.actors.choice import Choice
-from parlance.actors.listener.chain import EarChain
+from parlance.actors.listener.chain import EarChains
 from parlance.actors.listener.port import Ear
 from parlance.actors.speaker.chain import VoiceChain
 from parlance.actors.speaker.port import Voice
@@ -68,7 +68,7 @@ class Crew:
     """What an agent's calls share, and how a call gets a mind of its own."""
 
     agent: Agent
-    ear: Ear
+    ear: Callable[[], Ear]
     mind: Callable[[], Mind]
     voice: Voice
     tools: Toolbox
@@ -93,7 +93,7 @@ class Registry:
         minds = [self.one("mind", agent, place) for place in range(len(agent.mind.chain))]
         return Crew(
             agent,
-            ear=self._chain("ear", agent.ear, EarChain),
+            ear=self._chain("ear", agent.ear, EarChains),
             mind=MindChains(self._choice("mind", agent.mind, minds)),
             voice=self._chain("voice", agent.voice, VoiceChain),
             tools=toolbox,

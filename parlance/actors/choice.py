@@ -63,10 +63,13 @@ class Choice(Generic[T]):
 
 class Tries(Generic[T]):
     """The tries of one answer, until one has given something of it. `option`: the present one; `wait`: the seconds to
-    wait before it. Raises what `Choice.tries` raises. `first`: the option to begin with, if it is admitted.
+    wait before it. Raises what `Choice.tries` raises. `first`, `last`: the option to begin or to end with,
+    if it is admitted.
     """
 
-    def __init__(self, choice: Choice[T], now: float, first: Option[T] | None = None) -> None:
+    def __init__(
+        self, choice: Choice[T], now: float, first: Option[T] | None = None, last: Option[T] | None = None
+    ) -> None:
         self.wait = 0.0
         try:
             options = choice.tries(now)
@@ -74,7 +77,7 @@ class Tries(Generic[T]):
             if len(choice.options) > 1 or error.after is None or error.after > SHORT:
                 raise
             self.wait, options = error.after, choice.options
-        self._left = deque(sorted(options, key=lambda option: option is not first))
+        self._left = deque(sorted(options, key=lambda option: (option is last, option is not first)))
         self._again = len(self._left) == 1
         self.option = self._left.popleft()
 

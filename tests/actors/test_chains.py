@@ -13,7 +13,6 @@ import trio
 import trio.testing
 
 from parlance.actors.choice import Choice
-from parlance.actors.listener.chain import EarChain
 from parlance.actors.speaker.chain import VoiceChain
 from parlance.actors.speaker.port import Sound
 from parlance.actors.thinker.chain import MindChain, MindChains
@@ -272,7 +271,7 @@ async def test_a_reader_may_have_scopes_of_its_own_between_pieces(autojump_clock
 
 async def test_a_chain_needs_nobody_to_run_it(nursery: trio.Nursery) -> None:
     async with house(a="x") as (_, choice):
-        for chain in (MindChains(choice), VoiceChain(choice), EarChain(choice)):
+        for chain in (MindChains(choice), VoiceChain(choice)):
             assert chain.provider == "a"
             await nursery.start(chain.run)
 

@@ -106,11 +106,19 @@ async def test_an_ear_is_the_first_that_opens(
 
 
 async def test_an_ear_that_keeps_dying_is_kept_out(autojump_clock: trio.testing.MockClock) -> None:
-    _, chain, choice = ears(a="dies dies dies", b="ok")
+    _, _, choice = ears(a="dies dies dies", b="ok")
     for _ in range(3):
-        assert await opened(chain, 5.0) == ["served:a", "raised:a:gone"]
-    assert await opened(chain) == ["served:b"]
+        assert await opened(EarChain(choice), 5.0) == ["served:a", "raised:a:gone"]
+    assert await opened(EarChain(choice)) == ["served:b"]
     assert choice.options[0].breaker.state(trio.current_time() - 1) == "open"
+
+
+async def test_a_call_whose_ear_has_failed_is_heard_by_another_one(autojump_clock: trio.testing.MockClock) -> None:
+    _, chain, choice = ears(a="dies ok", b="dies")
+    assert await opened(chain, 5.0) == ["served:a", "raised:a:gone"]
+    assert await opened(chain, 5.0) == ["served:b", "raised:b:gone"]
+    assert await opened(chain) == ["served:a"]
+    assert choice.options[0].breaker.state(trio.current_time()) == "closed", "other calls ask it as before"
 
 
 @pytest.mark.parametrize(

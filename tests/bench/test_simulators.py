@@ -403,7 +403,7 @@ async def test_a_whole_call_is_answered_whatever_is_cut(
     monkeypatch.setattr(speak, "SPEED", 100.0)
     file = tmp_path / "simulated.yaml"
     # What is thought ahead is asked for too, and would have the fate that is meant for the reply.
-    file.write_text(f"{agent_file(running.ports)}early: {{enabled: false}}\n")
+    file.write_text(agent_file(running.ports))
     agent = load.load([file])["simulated"]
     settings = Settings.model_validate({"port": 0, "default_agent": "simulated"})
     async with trio.open_nursery() as nursery:

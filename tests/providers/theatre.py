@@ -161,7 +161,7 @@ class Theatre:
         self.call.trace.sinks.append(self._note)
         wire, lines = FakeWire(TELEPHONE), {text for _, text in self.agent.lines}
         listener = ListenerActor(
-            self.crew.ear if hears is None else FakeEar(hears, first=0.05, pace=0.05),
+            self.crew.ear() if hears is None else FakeEar(hears, first=0.05, pace=0.05),
             wire.format,
             self.call,
             Endpoint(self.agent.endpointing.least, self.agent.endpointing.most),

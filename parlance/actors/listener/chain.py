@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from parlance.actors.choice import Choice, Trial, Tries
+from parlance.actors.choice import Choice, Option, Trial, Tries
 from parlance.actors.listener.port import Eager, Ear, Heard, Hearing, News, Told
 from parlance.engine.errors import ProviderError
 from parlance.engine.witness import Failed, Served
@@ -16,20 +16,28 @@ PROVEN = 10.0
 """Seconds for which an ear has to be open, and has to have heard words, to count as one that works."""
 
 
-class EarChain:
-    """Many calls open it at once."""
+class EarChains:
+    """Makes a chain for each call."""
 
     def __init__(self, choice: Choice[Ear]) -> None:
         self._choice, self.provider = choice, choice.provider
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Nothing: whatever runs the ears themselves keeps them ready."""
-        task_status.started()
+    def __call__(self) -> EarChain:
+        return EarChain(self._choice)
+
+
+class EarChain:
+    """One call's ear. `provider`: the one that is wanted most."""
+
+    def __init__(self, choice: Choice[Ear]) -> None:
+        self._choice, self.provider = choice, choice.provider
+        self._failed: Option[Ear] | None = None
+        """The one that failed in this call last: another one is tried before it."""
 
     @asynccontextmanager
     async def open(self, told: Told) -> AsyncIterator[Hearing]:
         """The hearing of the first ear that opens. One that ends later raises its error, as every ear does."""
-        tries = Tries(self._choice, trio.current_time())
+        tries = Tries(self._choice, trio.current_time(), last=self._failed)
         while True:
             await trio.sleep(tries.wait)
             ear, proof = tries.option.it, _Proof(told, Trial(tries.option.breaker, trio.current_time()))
@@ -39,6 +47,7 @@ class EarChain:
                     yield hearing
                 return
             except ProviderError as error:
+                self._failed = tries.option
                 proof.trial.failed(trio.current_time(), error)
                 if proof.since is not None or not tries.next(error):
                     raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -51,7 +52,7 @@ class Complaint(Exception):
         self.kind = kind
 
 
-class Reply:
+class Reply(ABC):
     """The answer to one request, event by event."""
 
     def __init__(self) -> None:
@@ -96,8 +97,9 @@ class Reply:
             raise Complaint(Rejected, self.denied)
         return [self.spent] if self.spent else []
 
+    @abstractmethod
     def _take(self, event: dict[str, Any]) -> list[Thought]:
-        raise NotImplementedError
+        """What one event says. Raises whatever reading what is not there raises."""
 
 
 @dataclass(slots=True)
