@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import trio
 
+from parlance.actors import relay
 from parlance.actors.choice import Choice, Option, Trial, Tries
 from parlance.actors.speaker.port import Reply, Sound, Speech, Voice
 from parlance.engine.errors import Garbled, ProviderError
@@ -53,15 +54,14 @@ class ChainReply:
             option, trial, begun = tries.option, Trial(tries.option.breaker, trio.current_time()), False
             try:
                 async with (await self._of(option)).speak(text) as speech:
-                    early, begun = await _early(speech)
+                    early, begun = await relay.beginning(speech, _gives)
                     if begun:
                         trial.proved(trio.current_time())
                     if begun and self._served is not option:
                         self._served = option
                         told.append(Served(option.it.provider))
-                    async with aclosing(
-                        _rest([*told, *early], speech, trial, _Bound(option.it.provider, text))
-                    ) as rest:
+                    bound = _Bound(option.it.provider, text)
+                    async with aclosing(relay.rest([*told, *early], speech, trial, bound.told)) as rest:
                         yield rest
                 return
             except ProviderError as error:
@@ -77,7 +77,7 @@ class ChainReply:
             if not tries.next(failure):
                 break
             told.append(Failed(option.it.provider, str(failure)))
-        async with aclosing(_end(told, failure)) as rest:
+        async with aclosing(relay.ended(told, failure)) as rest:
             yield rest
 
     async def _of(self, option: Option[Voice]) -> Reply:
@@ -92,14 +92,8 @@ class ChainReply:
         await self._stack.aclose()
 
 
-async def _early(speech: AsyncIterator[Speech]) -> tuple[list[Speech], bool]:
-    """What comes until there is audio, and whether there was any."""
-    early: list[Speech] = []
-    async for piece in speech:
-        early.append(piece)
-        if isinstance(piece, Sound) and piece.audio:
-            return early, True
-    return early, False
+def _gives(piece: Speech) -> bool:
+    return isinstance(piece, Sound) and bool(piece.audio)
 
 
 class _Bound:
@@ -116,24 +110,3 @@ class _Bound:
                 # It would send the same again, and the caller has heard enough of it.
                 error.retry = False
                 raise error
-
-
-async def _rest(
-    told: Sequence[Speech], speech: AsyncIterator[Speech], trial: Trial, bound: _Bound
-) -> AsyncGenerator[Speech]:
-    try:
-        for piece in told:
-            bound.told(piece)
-            yield piece
-        async for piece in speech:
-            bound.told(piece)
-            yield piece
-    except ProviderError as error:
-        trial.failed(trio.current_time(), error)
-        raise
-
-
-async def _end(told: Sequence[Speech], error: ProviderError) -> AsyncGenerator[Speech]:
-    for piece in told:
-        yield piece
-    raise error

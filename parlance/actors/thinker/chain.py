@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
 import trio
 
+from parlance.actors import relay
 from parlance.actors.choice import Choice, Trial, Tries
 from parlance.actors.thinker.port import Act, Ask, Entry, Mind, Thought, Token, Tool
 from parlance.engine.errors import ProviderError
@@ -64,12 +65,12 @@ class MindChain:
             trial = Trial(tries.option.breaker, trio.current_time())
             try:
                 async with mind.think(history, tools) as thoughts:
-                    early, begun = await _early(thoughts)
+                    early, begun = await relay.beginning(thoughts, _gives)
                     self._last = mind
                     if begun:
                         trial.proved(trio.current_time())
                     told += [Served(mind.provider), *early] if begun else early
-                    async with aclosing(_rest(told, thoughts, trial)) as rest:
+                    async with aclosing(relay.rest(told, thoughts, trial)) as rest:
                         yield rest
                 return
             except ProviderError as error:
@@ -84,32 +85,9 @@ class MindChain:
             if not tries.next(failure):
                 break
             told.append(Failed(mind.provider, str(failure)))
-        async with aclosing(_end(told, failure)) as rest:
+        async with aclosing(relay.ended(told, failure)) as rest:
             yield rest
 
 
-async def _early(thoughts: AsyncIterator[Thought]) -> tuple[list[Thought], bool]:
-    """What comes until something is given that cannot be taken back, and whether there was such a thing."""
-    early: list[Thought] = []
-    async for thought in thoughts:
-        early.append(thought)
-        if isinstance(thought, Token | Act | Ask):
-            return early, True
-    return early, False
-
-
-async def _rest(told: Sequence[Thought], thoughts: AsyncIterator[Thought], trial: Trial) -> AsyncGenerator[Thought]:
-    for thought in told:
-        yield thought
-    try:
-        async for thought in thoughts:
-            yield thought
-    except ProviderError as error:
-        trial.failed(trio.current_time(), error)
-        raise
-
-
-async def _end(told: Sequence[Thought], error: ProviderError) -> AsyncGenerator[Thought]:
-    for thought in told:
-        yield thought
-    raise error
+def _gives(thought: Thought) -> bool:
+    return isinstance(thought, Token | Act | Ask)
