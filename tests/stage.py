@@ -5,26 +5,28 @@
 
 from __future__ import annotations
 
-import math
-from array import array
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 import trio
 
 from parlance.actors.listener.actor import ListenerActor
 from parlance.actors.listener.endpoint import Endpoint
 from parlance.actors.listener.fake import FakeEar
+from parlance.actors.listener.port import Ear
 from parlance.actors.media.actor import Bounds, MediaActor
 from parlance.actors.media.fake import FakeLine, FakeWire
 from parlance.actors.media.gate import Gate
 from parlance.actors.speaker.actor import SpeakerActor
 from parlance.actors.speaker.fake import FakeVoice
+from parlance.actors.speaker.port import Voice
 from parlance.actors.thinker.actor import ThinkerActor
 from parlance.actors.thinker.fake import FakeMind
 from parlance.actors.thinker.hands import Hands
 from parlance.actors.thinker.history import History
-from parlance.actors.thinker.port import Ask
+from parlance.actors.thinker.port import Ask, Mind
 from parlance.actors.thinker.tools import Failure, Toolbox
 from parlance.codecs import mulaw
 from parlance.codecs.format import TELEPHONE
@@ -38,16 +40,14 @@ E = TypeVar("E", bound=TraceEvent)
 
 def voice(seconds: float, *, level: int = 5000, pitch: float = 120.0) -> bytes:
     """A vowel as µ-law: harmonics under two formants, which WebRTC's detector takes for speech."""
-    samples = array("h")
-    for n in range(int(seconds * 8000)):
-        t = n / 8000
-        wave = sum(
-            math.sin(2 * math.pi * pitch * k * t) / (1 + ((pitch * k - 600) / 300) ** 2)
-            + 0.5 * math.sin(2 * math.pi * pitch * k * t) / (1 + ((pitch * k - 1400) / 300) ** 2)
-            for k in range(1, 25)
-        )
-        samples.append(int(max(-32000, min(32000, level * wave / 2.5 * (0.8 + 0.2 * math.sin(2 * math.pi * 4 * t))))))
-    return mulaw.encode(samples.tobytes())
+    at = np.arange(int(seconds * 8000)) / 8000
+    tract = sum(
+        np.sin(2 * np.pi * pitch * k * at)
+        * (1 / (1 + ((pitch * k - 600) / 300) ** 2) + 0.5 / (1 + ((pitch * k - 1400) / 300) ** 2))
+        for k in range(1, 25)
+    )
+    loud = level * tract / 2.5 * (0.8 + 0.2 * np.sin(2 * np.pi * 4 * at))
+    return mulaw.encode(np.clip(loud, -32000, 32000).astype("<i2").tobytes())
 
 
 VOICE = voice(4.0)
@@ -82,8 +82,70 @@ class FakeTools(Toolbox):
         return str(result)
 
 
-class Stage:
-    """One call with everything around it faked. `metronome`: one that runs already, for several calls at once."""
+class Performance:
+    """One call of `agent` with this line, ear, mind, voice and these tools. `metronome`: one that runs already, for
+    several calls at once.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        wire: FakeWire,
+        line: FakeLine,
+        ear: Ear,
+        mind: Mind,
+        voice: Voice,
+        tools: Toolbox,
+        *,
+        metronome: Metronome | None,
+        **media: Any,
+    ) -> None:
+        self.agent, self.wire, self.line = agent, wire, line
+        self.ear, self.mind, self.voice, self.tools = ear, mind, voice, tools
+        self.metronome = metronome or Metronome()
+        self._shared = metronome is not None
+        self.records: list[Record] = []
+        self.call = Call("call-1", agent, carrier=wire.carrier)
+        self.call.trace.sinks.append(self.records.append)
+        listener = ListenerActor(
+            ear,
+            wire.format,
+            self.call,
+            Endpoint(agent.endpointing.least, agent.endpointing.most),
+            transcript=agent.limits.transcript,
+            stable=agent.early.stable if agent.early.enabled else None,
+        )
+        self.media = MediaActor(wire, line, self.call, listener.feed, gate=Gate(wire.format), **media)
+        self.history = History()
+        hands = Hands(tools, self.call, self.call.id)
+        thinker = ThinkerActor(mind, self.history, self.call, hands, regret=agent.lines.regret)
+        self.call.attach(self.media, listener, thinker, SpeakerActor(voice, self.media, self.call))
+
+    async def perform(self, direct: Callable[[], Awaitable[None]]) -> None:
+        """Run the call, and meanwhile `direct`."""
+        async with trio.open_nursery() as nursery:
+            if not self._shared:
+                await nursery.start(self.metronome.run)
+            self.metronome.join(self.line)
+            self.metronome.join(self.call)
+            nursery.start_soon(direct)
+            try:
+                await self.call.run()
+            finally:
+                self.metronome.leave(self.line)
+                self.metronome.leave(self.call)
+                nursery.cancel_scope.cancel()
+
+    def all(self, kind: type[E]) -> list[E]:
+        return [record.event for record in self.records if isinstance(record.event, kind)]
+
+    def at(self, kind: type[TraceEvent]) -> list[float]:
+        """When events of this kind happened."""
+        return [record.at for record in self.records if isinstance(record.event, kind)]
+
+
+class Stage(Performance):
+    """One call with everything around it faked: what the ear hears, and what the mind says."""
 
     def __init__(
         self,
@@ -101,47 +163,25 @@ class Stage:
         tools: dict[str, Any] | None = None,
         onward: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        self.agent = Agent.model_validate({"name": "test", **(agent or {})})
         self.wire = wire or FakeWire(TELEPHONE)
         self.heard = bytearray()
         """What the caller's ear had, from the call's start."""
-        self.line = self._far_end()
         self.ordered: list[str] = []
         """The numbers that somebody was asked to connect the caller with."""
-        self.ear = FakeEar(list(ear))
-        self.mind = FakeMind(list(mind), ahead=ahead)
-        self.voice = voice or FakeVoice()
-        self.metronome = metronome or Metronome()
-        self._shared = metronome is not None
-        self.records: list[Record] = []
-        self.call = Call("call-1", self.agent, carrier=self.wire.carrier)
-        self.call.trace.sinks.append(self.records.append)
-        pauses = self.agent.endpointing
-        listener = ListenerActor(
-            self.ear,
-            self.wire.format,
-            self.call,
-            Endpoint(pauses.least, pauses.most),
-            transcript=self.agent.limits.transcript,
-            stable=self.agent.early.stable if self.agent.early.enabled else None,
-        )
-        self.media = MediaActor(
+        super().__init__(
+            Agent.model_validate({"name": "test", **(agent or {})}),
             self.wire,
-            self.line,
-            self.call,
-            listener.feed,
-            gate=Gate(self.wire.format),
+            self._far_end(),
+            FakeEar(list(ear)),
+            FakeMind(list(mind), ahead=ahead),
+            voice or FakeVoice(),
+            FakeTools(tools or {}),
+            metronome=metronome,
             prepared=prepared,
             bounds=bounds,
             early=early,
             onward=onward or self._connect,
         )
-        self.history = History()
-        self.tools = FakeTools(tools or {})
-        hands = Hands(self.tools, self.call, self.call.id)
-        regret = self.agent.lines.regret
-        thinker = ThinkerActor(self.mind, self.history, self.call, hands, regret=regret)
-        self.call.attach(self.media, listener, thinker, SpeakerActor(self.voice, self.media, self.call))
 
     def _far_end(self) -> FakeLine:
         return FakeLine(self.wire.format, ear=lambda _, audio: self.heard.extend(audio))
@@ -162,18 +202,7 @@ class Stage:
 
     async def play(self, *cues: tuple[float, Callable[[Stage], object]], until: float = 60.0) -> list[Record]:
         """Run the call. Each cue is (seconds from the start, what happens then); at `until` the caller hangs up."""
-        async with trio.open_nursery() as nursery:
-            if not self._shared:
-                await nursery.start(self.metronome.run)
-            self.metronome.join(self.line)
-            self.metronome.join(self.call)
-            nursery.start_soon(self._direct, cues, until)
-            try:
-                await self.call.run()
-            finally:
-                self.metronome.leave(self.line)
-                self.metronome.leave(self.call)
-                nursery.cancel_scope.cancel()
+        await self.perform(partial(self._direct, cues, until))
         return self.records
 
     async def _direct(self, cues: tuple[tuple[float, Callable[[Stage], object]], ...], until: float) -> None:
@@ -184,13 +213,6 @@ class Stage:
             act(self)
         await trio.sleep_until(start + until - 0.01)
         self.line.tell("stop caller hung up")
-
-    def all(self, kind: type[E]) -> list[E]:
-        return [record.event for record in self.records if isinstance(record.event, kind)]
-
-    def at(self, kind: type[TraceEvent]) -> list[float]:
-        """When events of this kind happened."""
-        return [record.at for record in self.records if isinstance(record.event, kind)]
 
 
 def says(seconds: float) -> Callable[[Stage], object]:

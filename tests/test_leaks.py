@@ -12,6 +12,7 @@ import pytest
 import trio
 from stage import Stage, says, tells
 
+from parlance.actors.speaker.fake import FakeVoice
 from parlance.engine import trace as t
 
 CALLS, AT_ONCE = 1000, 50
@@ -35,6 +36,7 @@ async def one(seed: int) -> Stage:
         ear=["hello", dice.choice(["stop", "", "!", "..."])],
         mind=dice.choice([["One two three four.", "Yes."], ["!", "Yes."], ["Bye. {hang_up}"], ["..."], ["!"] * 4]),
         agent={"greeting": dice.choice(["", "Hello."]), "limits": {"call": dice.choice([1.0, 60.0])}},
+        voice=FakeVoice(fails=dice.choice([0, 0, 0, 9]), fails_after=1),
     )
     end = dice.choice(
         [tells("stop"), lambda stage: stage.line.vanish(), tells("nonsense"), lambda stage: stage.call.drain()]

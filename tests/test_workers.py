@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import structlog.testing
 import trio
+from test_cli import rehearse
 from test_house import Server, agents, ending, get
 
 from parlance import main, workers
@@ -35,6 +36,8 @@ def children(pid: int) -> set[int]:
 async def served(tmp_path: Path, port: int, count: int = 2, *, limit: float = 1.0) -> AsyncIterator[trio.Process]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLANCE_")}
     environment |= {"PARLANCE_LOG__LEVEL": "error", "PARLANCE_DRAIN__LIMIT": str(limit), "PARLANCE_DRAIN__GRACE": "0.4"}
+    environment |= {"PARLANCE_MEDIA__RECONNECT": "0.3"}
+    rehearse(tmp_path, "parlance.toml")
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "parlance", "serve", "--port", str(port), "--workers", str(count)],
         env=environment,

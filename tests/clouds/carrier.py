@@ -15,7 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import trio
-from links import WebSocket
+from links import WAITING, WebSocket
 from phone import Phone
 from trio_websocket import wrap_client_stream
 
@@ -258,6 +258,7 @@ class Cloud:
                     target,
                     subprotocols=list(protocols) or None,
                     extra_headers=extra,
+                    message_queue_size=WAITING,
                 )
             )
         except BaseException:

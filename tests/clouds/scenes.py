@@ -1,19 +1,21 @@
 """Scenes: what test modules have played in a town. A scene is one call, or a few, of one carrier.
 
-All of a module's scenes are played in one house, many at once, because telephone calls take real time; each is a test
-of its own, and what is left of them all is one, too.
+All of a module's scenes are played in one house, many at once, on a clock that jumps; each is a test of its own, and
+what is left of them all is one, too.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import outcome
 import pytest
+import swift
 import trio
+from census import census, settled
 
 from clouds.carrier import Cloud
 from clouds.town import Town, town
@@ -74,38 +76,19 @@ class Scenes:
                         nursery.start_soon(play, place, key)
                 results["", ""] = await outcome.acapture(emptied, place, before)
 
-        trio.run(run)
+        swift.run(run)
         return results
 
 
-async def emptied(town: Town, before: Mapping[str, int]) -> None:
+async def emptied(town: Town, before: Counter[str]) -> None:
     """Raises unless, after a moment, nothing is there that was not there before."""
-    left: dict[str, int] = {}
-    with trio.move_on_after(10):
-        while left := remains(town, before):
-            await trio.sleep(0.05)
-    assert left == {}
+    assert await settled(partial(remains, town, before)) == {}
     strangers = {name: cloud.strangers for name, cloud in town.clouds.items() if cloud.strangers}
     assert strangers == {}, "requests that a carrier does not take"
     figures = await town.health()
     assert figures["calls"] == figures["crashed"] == 0
 
 
-def census() -> Counter[str]:
-    """The tasks that there are, by name, and the open files."""
-    found = Counter({"open files": len(os.listdir("/proc/self/fd"))})
-    root = trio.lowlevel.current_root_task()
-    tasks = [] if root is None else [root]
-    while tasks:
-        task = tasks.pop()
-        # Some have a call's id in their name.
-        found[task.name.split()[0]] += 1
-        tasks += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return found
-
-
-def remains(town: Town, before: Mapping[str, int]) -> dict[str, int]:
-    figures, house = town.house.exchange.statistics(), town.house
-    now = {name: count - before.get(name, 0) for name, count in census().items()}
-    now |= {"seats": figures.seats, "calls": figures.calls, "known": len(house.office.board.index)}
-    return {name: count for name, count in now.items() if count > 0}
+def remains(town: Town, before: Counter[str]) -> Counter[str]:
+    figures, board = town.house.exchange.statistics(), town.house.office.board
+    return census() - before + Counter(seats=figures.seats, calls=figures.calls, known=len(board.index))

@@ -6,7 +6,6 @@ kept, and the tests look at it.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -15,10 +14,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
+import swift
 import trio
+from census import census, settled
 from cloud import Cloud, bearer
 from installed import TOKEN, agents, carriers
-from links import Link, Packets, WebSocket
+from links import WAITING, Link, Packets, WebSocket
 from phone import Phone
 from trio_websocket import ConnectionRejected, WebSocketConnection, wrap_client_stream
 
@@ -33,7 +34,7 @@ from parlance.office import wall
 from parlance.settings import Settings
 
 E = TypeVar("E", bound=TraceEvent)
-LAST = "task parlance.main._keep_watch"
+LAST = "parlance.main._keep_watch"
 """What the house starts last."""
 LONGEST = 20.0
 """Seconds of one play."""
@@ -116,6 +117,7 @@ class Hall:
                         shake.path,
                         subprotocols=list(shake.subprotocols) or None,
                         extra_headers=[(name.encode(), value.encode()) for name, value in shake.headers],
+                        message_queue_size=WAITING,
                     )
                 )
         finally:
@@ -240,31 +242,15 @@ def perform(*acts: Mapping[str, tuple[Play, tuple[str, ...]]], settings: Mapping
                     for title, (play, names) in act.items():
                         for name in names:
                             nursery.start_soon(one, play, house, (title, name))
-            with trio.move_on_after(8):
-                while left := remains(house, before):
-                    show.left = left
-                    await trio.sleep(0.05)
-                show.left = {}
+            show.left = await settled(partial(remains, house, before))
 
-    trio.run(run)
+    swift.run(run)
     return show
 
 
-def census() -> Counter[str]:
-    """What there is of tasks, by name, and of open files."""
-    counted = Counter({"files": len(os.listdir("/proc/self/fd"))})
-    root = trio.lowlevel.current_root_task()
-    waiting = [root] if root is not None else []
-    while waiting:
-        task = waiting.pop()
-        counted[f"task {task.name}"] += 1
-        waiting += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return counted
-
-
-def remains(house: Hall, before: Counter[str]) -> dict[str, int]:
-    """What is there that was not there before: nothing is an empty dict."""
+def remains(house: Hall, before: Counter[str]) -> Counter[str]:
+    """What is there that was not there before."""
     figures = house.house.exchange.statistics()
-    now = census() - before
-    now += Counter(seats=figures.seats, calls=figures.calls, known=len(house.house.office.board.index))
-    return dict(now)
+    return (
+        census() - before + Counter(seats=figures.seats, calls=figures.calls, known=len(house.house.office.board.index))
+    )

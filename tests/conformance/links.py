@@ -11,6 +11,10 @@ from bench.dialects.port import Message
 
 CLOSING = 2.0
 """Seconds for a closing handshake."""
+WAITING = 100_000
+"""Messages that may wait to be taken. Where there is no room for one, trio-websocket's reader waits for it, also when
+its stream has been closed and nobody will ever take them: a task that is left for good.
+"""
 
 
 class Link(Protocol):

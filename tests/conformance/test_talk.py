@@ -25,8 +25,8 @@ from parlance.engine import trace as t
 
 LEAD = 0.2
 """Seconds ahead of the ear, as the settings have it."""
-NOISE = 0.15
-"""Seconds that this machine may be late: two programs in one thread, and others beside it."""
+NOISE = 0.03
+"""Seconds that what comes may wait: for the next beat, and for somebody to look."""
 HELLO = "Hello, who is there?"
 GREETING, REPLY = (4,), (11, 9)
 """Words of each phrase: the voice begins its sound anew with each, and takes 85 ms a word."""

@@ -213,6 +213,8 @@ async def listens(socket: DirectSocket, hear) -> None:
         (b"\xf1\x80\x00\x00\x00\x00", 1002),
         (Frame(Opcode.CLOSE, b"\x0f\xa1bye").serialize(mask=True), 4001),
     ],
+    # Masks are random, and a test's name is not.
+    ids=["too long", "not masked", "no UTF-8", "continues nothing", "reserved bits", "leaves"],
 )
 async def test_who_breaks_the_protocol_or_leaves_is_known_by_the_code(sent: bytes, code: int) -> None:
     theirs, ours = pair()
@@ -336,6 +338,7 @@ async def test_the_response_to_a_handshake_is_the_same_through_both_doors(house:
         Frame(Opcode.PONG, b"").serialize(mask=True),
         Frame(Opcode.CONT, b"", fin=False).serialize(mask=True),
     ],
+    ids=["ping", "pong", "continuation"],
 )
 async def test_a_flood_of_frames_that_bring_nothing_ends_the_socket(flood: bytes, nursery: trio.Nursery) -> None:
     reactor = Reactor()
@@ -387,7 +390,7 @@ async def test_after_a_fault_nothing_more_is_kept_and_the_peer_s_end_is_seen() -
     socket.ready(1)
     begin = trio.current_time()
     await socket.close()
-    assert trio.current_time() - begin < 0.1
+    assert trio.current_time() - begin < CLOSING / 2
 
 
 async def test_what_stalled_was_not_sent(autojump_clock: trio.testing.MockClock) -> None:

@@ -15,6 +15,8 @@ from parlance.http import door
 from parlance.http.direct import DirectSocket
 from parlance.http.socket import AsgiSocket
 
+pytestmark = pytest.mark.swift
+
 HANDSHAKE = (
     b"GET /api/v1/media/twilio HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -19,6 +19,8 @@ from parlance.http.hooks import BODY, Webhooks
 from parlance.http.serve import serve
 from parlance.http.tally import WINDOW, Tally
 
+pytestmark = pytest.mark.swift
+
 NOW = 1_800_000_000.0
 
 

@@ -18,6 +18,8 @@ from parlance.http.gateway import Gateway, Route
 from parlance.http.reactor import Reactor
 from parlance.http.serve import serve
 
+pytestmark = pytest.mark.swift
+
 
 class Two:
     """A house, and beside it a listener for `/ws` only."""

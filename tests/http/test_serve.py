@@ -18,6 +18,8 @@ from parlance.engine.errors import Misconfigured
 from parlance.http.connections import CUT
 from parlance.http.serve import UNHEARD, listen, serve, watch_signals
 
+pytestmark = pytest.mark.swift
+
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("nobody calls")
