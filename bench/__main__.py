@@ -1,12 +1,24 @@
 """The load bench: calls over real sockets against a real server, on this machine, offline.
 
-    python -m bench                          # 1, 10, 50 and 100 calls: a table, out/bench.json and out/bench.html
-    python -m bench --quick                  # a first look
-    python -m bench --find-knee              # how many calls hold, and which limit breaks beyond them
-    python -m bench --overload               # half as many calls again as the server may take, all at once
-    python -m bench --carrier ringover       # the callers speak Ringover's dialect; repeatable: one beside the other
-    python -m bench --webhooks 200           # 200 carriers' webhooks a second, while the calls are up
-    python -m bench --peer plain             # the same beside another server
+    python -m bench                     # 1, 10, 50 and 100 calls
+    python -m bench --quick             # a first look
+    python -m bench --find-knee         # which limit breaks, and when
+    python -m bench --overload          # more than it may take, at once
+    python -m bench --carrier ringover  # in Ringover's dialect; repeatable
+    python -m bench --webhooks 200      # and 200 webhooks a second
+    python -m bench --peer plain        # the same beside another server
+
+What the parts cost and how fast they are, each a command of its own that knows `--help` and `--json`:
+
+    python -m bench.call                # one call: CPU, barge-in
+    python -m bench.share               # its share of response times
+    python -m bench.rough               # many calls on providers that fail
+    python -m bench.adapters            # what a provider's adapter takes
+    python -m bench.frame               # a frame; also codecs, gate, engine
+    python -m bench.providers           # the embedded ear and voice
+
+`python -m bench.simulators` serves the simulated providers, `python -m bench.report` prints a saved page again.
+A run of calls leaves its table, out/bench.json and out/bench.html.
 
 Exit code 0: every run counts and no limit broke. 1: a limit broke, or a run is void. 2: bad use.
 """
@@ -53,7 +65,11 @@ class Dialect(StrEnum):
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command(help=(__doc__ or "").partition("\n")[0])
+HELP = "\n\n".join(f"\b\n{part}" if part.startswith("    ") else part for part in (__doc__ or "").split("\n\n"))
+"""Lines of commands stay lines."""
+
+
+@app.command(help=HELP)
 def bench(
     calls: Annotated[str | None, typer.Option(help="Numbers of calls, one run each. Default: 1,10,50,100.")] = None,
     seconds: Annotated[

@@ -1,7 +1,5 @@
 """What an adapter itself takes of the CPU: per token, per transcript, per chunk of audio.
 
-    python -m bench.adapters [--json]
-
 Each provider's adapter with its driver, between the port and the library that has the socket; in the socket's place
 are messages in memory, of the shapes in `tests/wires/`. Times are CPU time of this process, the median of several
 rounds; Trio's task switches are in them. Per request, which comes once a turn or a phrase, the HTTP library is in it,
@@ -12,8 +10,6 @@ Exit code 1 if a token, a transcript or a chunk takes 100 µs or more.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,10 +17,9 @@ from functools import partial
 from statistics import median
 
 import trio
-from rich.console import Console
 from rich.table import Table
 
-from bench import machine
+from bench import instrument
 from bench.cast import SETTINGS
 from bench.unplugged import ears, minds, voices
 
@@ -75,22 +70,23 @@ def steps() -> Iterator[tuple[str, str, str, Step]]:
 
 
 async def measured(
-    rounds: int = ROUNDS, batch: int = BATCH, seen: Callable[[Figure], None] = lambda _: None
+    rounds: int = ROUNDS, batch: int = BATCH, seen: Callable[[str], None] = lambda _: None
 ) -> list[Figure]:
-    """Every figure; `seen` is called with each as soon as it is known."""
-    found = []
-    for step, role, provider, do in steps():
+    """Every figure; `seen` is told what is being measured."""
+    found: list[Figure] = []
+    wanted = list(steps())
+    for step, role, provider, do in wanted:
+        seen(f"{len(found) + 1} of {len(wanted)}: {role} {provider}, {step}")
         # The first imports, and fills caches that every call finds full.
         await do(batch)
         took = [1e6 * await do(batch) for _ in range(rounds)]
         found.append(Figure(step, role, provider, round(median(took), 2), round(min(took), 2)))
-        seen(found[-1])
     return found
 
 
 def table(figures: list[Figure]) -> Table:
     shown = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("step", "adapter", "µs", "least µs", ""):
+    for head in ("step", "adapter", f"µs\nlimit {LIMIT:.0f}", "least\nround µs", "what it is"):
         shown.add_column(head, justify="right" if "µs" in head else "left")
     before = ""
     for figure in sorted(figures, key=lambda figure: list(WHAT).index(figure.step)):
@@ -107,39 +103,19 @@ def table(figures: list[Figure]) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.adapters", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    options = parser.parse_args()
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    total = len(list(steps()))
-    with errors.status("adapters", spinner="line") as status:
-        done: list[Figure] = []
-
-        def seen(figure: Figure) -> None:
-            done.append(figure)
-            status.update(f"{len(done)} of {total}: {figure.role} {figure.provider}, {figure.step}")
-
+    options = instrument.options("adapters", __doc__).parse_args()
+    with instrument.progress() as seen:
         figures = trio.run(partial(measured, seen=seen))
     broke = [figure for figure in figures if figure.broke]
     if options.json:
-        document = {
-            "machine": machine.machine(),
-            "commit": machine.commit(),
-            "versions": machine.versions(),
-            "limit_us": LIMIT,
-            "figures": [asdict(figure) for figure in figures],
-            "broke": [f"{figure.role} {figure.provider}: {figure.step}" for figure in broke],
-        }
-        print(json.dumps(document, indent=2))
+        instrument.document(
+            limit_us=LIMIT,
+            figures=[asdict(figure) for figure in figures],
+            broke=[f"{figure.role} {figure.provider}: {figure.step}" for figure in broke],
+        )
     else:
-        about = machine.machine()
-        console.print(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}; limit {LIMIT:.0f} µs")
-        console.print(table(figures))
-    for figure in broke:
-        errors.print(f"over the limit: {figure.role} {figure.provider}: {figure.step} {figure.us:.1f} µs")
-    return 1 if broke else 0
+        instrument.show(table(figures))
+    return instrument.judge([f"{one.role} {one.provider}: {one.step} {one.us:.1f} µs" for one in broke])
 
 
 if __name__ == "__main__":

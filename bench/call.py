@@ -1,7 +1,5 @@
 """What one call costs and how fast it is cut off: the figures of README and docs.
 
-    python -m bench.call [--json] [--quick]
-
 - timer: a Trio program that wakes every 20 ms and does nothing: what the clock alone costs on this machine.
 - engine: a call in conversation on fakes, alone in its process, in real time: CPU of one core, the clock included.
 - further: the same for 20 calls in one process, divided by 20: what one more call costs.
@@ -13,7 +11,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import sys
@@ -35,6 +32,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from stage import Stage, says  # noqa: E402
 
+from bench import instrument  # noqa: E402
 from parlance import main as root  # noqa: E402
 from parlance import play  # noqa: E402
 from parlance.codecs import mulaw, wav  # noqa: E402
@@ -189,8 +187,7 @@ def gone(quick: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser = instrument.options("call", __doc__)
     parser.add_argument("--quick", action="store_true", help="a shorter run, for a first look")
     options = parser.parse_args()
     parts: dict[str, Callable[[], dict[str, Any]]] = {
@@ -203,13 +200,15 @@ def main() -> None:
         "embedded": embedded,
     }
     found = {}
-    for name, part in parts.items():
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        found[name] = part()
-        if not options.json:
-            print(f"{name:10}", "  ".join(f"{key} {value}" for key, value in found[name].items()))
+    with instrument.progress() as seen:
+        for name, part in parts.items():
+            seen(name)
+            found[name] = part()
     if options.json:
         print(json.dumps(found, indent=2))
+        return
+    for name, figures in found.items():
+        print(f"{name:10}", "  ".join(f"{key} {value}" for key, value in figures.items()))
 
 
 if __name__ == "__main__":

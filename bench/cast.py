@@ -56,6 +56,16 @@ SETTINGS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
 }
 """By role and name: whose door, the address there, and what else must be set."""
 
+COMBINATIONS = (
+    "deepgram+openai+deepgram",
+    "flux+anthropic+elevenlabs",
+    "assemblyai+gemini+cartesia",
+    "elevenlabs+azureopenai+deepgram-ws",
+    "openai+openai+openai",
+    "azure+gemini+azure",
+)
+"""Of ear, mind and voice: every ear, every mind, and every voice but `elevenlabs-http`."""
+
 NOWHERE: Hosts = {door: "127.0.0.1:9" for known in SETTINGS.values() for door, _, _ in known.values()}
 """Where nobody is asked."""
 

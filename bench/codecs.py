@@ -1,11 +1,10 @@
-"""What each codec costs: microseconds of CPU for a 20 ms frame. `python -m bench.codecs [--json]`.
+"""What each codec costs: microseconds of CPU for a 20 ms frame.
 
-Every figure is the median of `ROUNDS` rounds over speech-like noise; the resampler also says how much it holds back.
+Every figure is the median of several rounds over speech-like noise; the resampler also says how much it holds back.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import statistics
@@ -15,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from bench import instrument
 from parlance.codecs import alaw, mp3, mulaw, pcm, webm
 from parlance.codecs.convert import Converter
 from parlance.codecs.format import TELEPHONE, Format
@@ -105,10 +105,12 @@ def recording(seconds: float) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Microseconds of CPU for a 20 ms frame.")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    options = parser.parse_args()
-    rows = [*companding(), *converting(), *resampling(), *compressing()]
+    options = instrument.options("codecs", __doc__).parse_args()
+    rows: list[Row] = []
+    with instrument.progress() as seen:
+        for part in (companding, converting, resampling, compressing):
+            seen(part.__name__)
+            rows += part()
     if options.json:
         print(json.dumps({name: {"us": round(us, 2), "latency_s": latency} for name, us, latency in rows}, indent=1))
         return

@@ -1,20 +1,18 @@
 """What the engine's machinery costs by itself: mailbox, metronome, saturation, watch, supervisor and exchange.
 
-    python -m bench.engine [--json]
-
 Each figure is the best of several rounds on a running machine, so what else it does counts little; the ratios
 hold better than the figures. Nothing here is a test: no figure is a pass or a failure.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 from collections.abc import Awaitable, Callable
 
 import trio
 
+from bench import instrument
 from parlance.engine.agent import Agent, Limits
 from parlance.engine.child import Child
 from parlance.engine.exchange import Exchange, Placed
@@ -185,40 +183,43 @@ async def calls(count: int) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def measure() -> dict[str, float]:
-    """All figures, in µs."""
-    figures = {
-        "mailbox, put_nowait + get_nowait": await best(20_000, mailbox_nowait),
-        "mailbox, put_nowait of a weighed frame, shedding": await best(20_000, mailbox_weighed),
-        "mailbox, put + get in one task": await best(2_000, mailbox_async),
-        "mailbox, one item from task to task": await best(2_000, mailbox_tasks),
-    }
+async def measure(seen: Callable[[str], None]) -> dict[str, float]:
+    """All figures, in µs; `seen` is told what is being measured."""
+    figures: dict[str, float] = {}
+
+    async def take(name: str, count: int, work: Callable[[int], Awaitable[None]]) -> None:
+        seen(name)
+        figures[name] = await best(count, work)
+
+    await take("mailbox, put_nowait + get_nowait", 20_000, mailbox_nowait)
+    await take("mailbox, put_nowait of a weighed frame, shedding", 20_000, mailbox_weighed)
+    await take("mailbox, put + get in one task", 2_000, mailbox_async)
+    await take("mailbox, one item from task to task", 2_000, mailbox_tasks)
     for members in MEMBERS:
-        figures[f"metronome, one beat of {members} idle members"] = await best(2_000, beats(members))
+        await take(f"metronome, one beat of {members} idle members", 2_000, beats(members))
     watch = Watch()
     with watch.on():
         for members in MEMBERS:
-            figures[f"metronome, the same of {members} under a watch"] = await best(2_000, beats(members, watch))
-    figures["saturation, one beat noted"] = await best(20_000, saturation)
-    figures["one step of a task"] = await best(20_000, steps)
+            await take(f"metronome, the same of {members} under a watch", 2_000, beats(members, watch))
+    await take("saturation, one beat noted", 20_000, saturation)
+    await take("one step of a task", 20_000, steps)
     with watch.on():
-        figures["one step of a task under a watch"] = await best(20_000, steps)
+        await take("one step of a task under a watch", 20_000, steps)
     for members in MEMBERS:
-        figures[f"metronome, one turn of the loop with {members}"] = await metronome_loop(members)
+        seen(name := f"metronome, one turn of the loop with {members}")
+        figures[name] = await metronome_loop(members)
+    seen("metronome, lateness")
     for name, value in (await lateness()).items():
         figures[f"metronome, {name} (100 members, 20 ms)"] = value
-    figures["supervisor, start and stop 4 children"] = await best(100, supervisors)
-    figures["exchange, admit, place and end a call"] = await best(500, calls)
+    await take("supervisor, start and stop 4 children", 100, supervisors)
+    await take("exchange, admit, place and end a call", 500, calls)
     return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.engine", description="What the engine's machinery costs, in µs."
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args()
-    figures = {name: round(value, 3) for name, value in trio.run(measure).items()}
+    options = instrument.options("engine", __doc__).parse_args()
+    with instrument.progress() as seen:
+        figures = {name: round(value, 3) for name, value in trio.run(measure, seen).items()}
     if options.json:
         print(json.dumps({"unit": "us", "python": platform.python_version(), "figures": figures}, indent=2))
         return

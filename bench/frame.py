@@ -1,7 +1,5 @@
 """What one frame costs on its way through a call: read, hear, tick, write; and in every carrier's wire.
 
-    python -m bench.frame [--json] [--check]
-
 A real call of the `rehearsal` agent on a real socket (a pair within this process), without its clock: each step is
 called as the reactor and the metronome call it. The wires are measured by themselves. Every figure also comes as a
 ratio to a reference, the parsing of one Twilio message by the standard library's `json`, measured between the steps: on
@@ -11,7 +9,6 @@ one has doubled, or where a wire takes more than 10 µs a frame.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import socket as sockets
@@ -31,7 +28,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from bench import wires
+from bench import instrument, wires
 from bench.dialects import DIALECTS
 from parlance import main as root
 from parlance.actors.media.jitter import Sequencer
@@ -207,13 +204,12 @@ def slower(figures: dict[str, float], committed: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.frame", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser = instrument.options("frame", __doc__)
     parser.add_argument("--check", action="store_true", help="compare with the committed ratios")
     options = parser.parse_args()
-    figures = trio.run(measured)
+    with instrument.progress() as seen:
+        seen(f"{len(WHAT)} steps")
+        figures = trio.run(measured)
     committed = json.loads(COMMITTED.read_text())
     document = {"us": {name: round(value, 2) for name, value in figures.items()}, "ratios": ratios(figures)}
     if options.json:

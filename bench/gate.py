@@ -1,18 +1,19 @@
-"""What judging a caller costs: microseconds of CPU for a 20 ms frame. `python -m bench.gate [--json]`.
+"""What judging a caller costs: microseconds of CPU for a 20 ms frame, and how often the gate opened.
 
-Every figure is the median of `ROUNDS` rounds over ten seconds: silence, noise below the floor, and noise bursts that
+Every figure is the median of several rounds over ten seconds: silence, noise below the floor, and noise bursts that
 make the gate open and close, so that candidates are checked for key tones as well.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
+from itertools import product
 
 import numpy as np
 
+from bench import instrument
 from parlance.actors.media.gate import Gate
 from parlance.codecs import alaw, mulaw
 from parlance.codecs.format import FRAME_MS, Format
@@ -63,14 +64,12 @@ def cost(kind: str, line: Format) -> tuple[float, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Microseconds of CPU the gate takes for a 20 ms frame.")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    options = parser.parse_args()
-    rows = {
-        f"{line.encoding} {line.rate} {kind}": cost(kind, line)
-        for line in LINES
-        for kind in ("silence", "noise", "bursts")
-    }
+    options = instrument.options("gate", __doc__).parse_args()
+    rows = {}
+    with instrument.progress() as seen:
+        for line, kind in product(LINES, ("silence", "noise", "bursts")):
+            seen(name := f"{line.encoding} {line.rate} {kind}")
+            rows[name] = cost(kind, line)
     if options.json:
         figures = {name: {"us": round(us, 2), "opened": opened} for name, (us, opened) in rows.items()}
         print(json.dumps(figures, indent=1))

@@ -1,4 +1,4 @@
-"""What the embedded ear and voice cost and how fast they are: `python -m bench.providers [--json]`.
+"""What the embedded ear and voice cost and how fast they are.
 
 The ear hears the recordings of tests/recordings in real time, one call at a time; its CPU is that of its worker
 process. Without the recordings there is nothing to measure and it says so. Latencies depend on the machine's load:
@@ -7,18 +7,19 @@ run it on an idle one.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from bench import instrument
 from parlance.actors.listener import sphinx
 from parlance.actors.listener.port import Heard, News
 from parlance.actors.speaker import espeak
@@ -128,17 +129,19 @@ async def spoken() -> dict[str, Any]:
     }
 
 
-async def measure() -> dict[str, dict[str, Any]]:
-    return {"sphinx": await heard(), "espeak": await spoken()}
+async def measure(seen: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    seen("the ear hears the recordings")
+    ear = await heard()
+    seen("the voice speaks")
+    return {"sphinx": ear, "espeak": await spoken()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.providers", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
+    arguments = instrument.options("providers", __doc__).parse_args()
     if not RECORDINGS.is_dir():
         sys.exit(f"there are no recordings to hear in {RECORDINGS}")
-    report = trio.run(measure)
+    with instrument.progress() as seen:
+        report = trio.run(measure, seen)
     if arguments.json:
         print(json.dumps(report, indent=2))
         return

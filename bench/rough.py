@@ -1,8 +1,5 @@
 """Many calls on providers that fail: is any call lost, any caller left without an answer, any socket left open?
 
-    python -m bench.rough [--json] [--calls 100] [--seconds 60] [--errors 0.01] [--stalls 0.01] [--cuts 0.01]
-                          [--fallbacks] [--seed 1]
-
 The house is in this process; the simulators, with their usual delays, in another: so many of all requests are refused,
 stop for 30 s in mid-answer, or lose their connection. Callers are on lines in memory, in real time, spread over agents
 that have every provider among them, each with its default deadlines and, without `--fallbacks`, with nobody to take its
@@ -16,7 +13,6 @@ afterwards no call, task, descriptor or connection is left.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections import Counter
@@ -24,30 +20,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from statistics import median, quantiles
-from typing import Any
 
 import structlog
 import trio
-from rich.console import Console
 from rich.table import Table
 
-from bench import machine
+from bench import instrument, machine
 from bench.caller import Caller, clips, housed
-from bench.cast import agent, combination, simulators
+from bench.cast import COMBINATIONS, Simulators, agent, combination, simulators
 from bench.sockets import connections, descriptors
 from parlance.engine.child import Budget
 from parlance.engine.effort import ProviderFailed
 from parlance.engine.trace import ChildFailed, ChildRestarted, Record, TurnBegan, TurnEnded
 
-ALONE = (
-    "deepgram+openai+deepgram",
-    "flux+anthropic+elevenlabs",
-    "assemblyai+gemini+cartesia",
-    "elevenlabs+azureopenai+deepgram-ws",
-    "openai+openai+openai",
-    "azure+gemini+azure",
-    "deepgram+anthropic+elevenlabs-http",
-)
+ALONE = (*COMBINATIONS, "deepgram+anthropic+elevenlabs-http")
 """Every provider at least once."""
 PAIRED = (
     "deepgram,openai+openai,anthropic+deepgram,cartesia",
@@ -59,8 +45,11 @@ PAUSE = (0.5, 2.0)
 """Seconds that a caller takes to say something again."""
 APART = 0.05
 """Seconds between two callers who dial."""
-SETTLING = 2.0
-"""Seconds for connections to be gone that were closed."""
+SETTLING = 4.0
+"""Seconds for calls to end whose callers have hung up, and for connections to be gone that were closed."""
+LOOK = 0.05
+WATCH = 5.0
+"""Seconds between two looks at how the calls are."""
 OUTCOMES = ("answered", "in part", "apologized", "unanswered", "lost")
 
 
@@ -103,6 +92,8 @@ class Result:
         )
         if not self.drawn:
             found.append("the simulators did not fail once: nothing was tried")
+        if not self.utterances.total():
+            found.append("nobody said anything: nothing was tried")
         return found
 
 
@@ -137,49 +128,70 @@ def most(records: Sequence[Record]) -> int:
     return max((sum(start <= one < start + Budget().seconds for one in at) for start in at), default=0)
 
 
-async def measured(options: argparse.Namespace, seen: Callable[[str], None]) -> Result:
+async def measured(options: argparse.Namespace, seen: Callable[[str], None], more: Sequence[str] = ()) -> Result:
+    """The whole run; `seen` is told how it goes. `more`: further options of the simulators."""
     cores = machine.cores(1)
-    result = Result(options.calls)
     chances = [f"--{name}={getattr(options, name):g}" for name in ("errors", "stalls", "cuts", "seed")]
     with machine.pinned(cores.server):
-        async with simulators(chances, cores.others) as sims:
-            said = clips()
-            chosen = {
-                f"agent-{place}": agent(f"agent-{place}", combination(three), sims.hosts, limits={"calls": 10_000})
-                for place, three in enumerate(PAIRED if options.fallbacks else ALONE)
-            }
-            # What the first house loads is there from then on.
-            async with housed(chosen):
-                pass
-            before = _held(sims.ports)
-            async with housed(chosen) as house:
-                seen("dialing")
-                callers = [
-                    Caller(house, list(chosen)[number % len(chosen)], said, f"{options.seed} {number}")
-                    for number in range(options.calls)
-                ]
-                until = trio.current_time() + APART * len(callers) + options.seconds
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(partial(_show, callers, seen, nursery.cancel_scope))
-                    async with trio.open_nursery() as calling:
-                        for caller in callers:
-                            calling.start_soon(partial(caller.talk, until=until, pause=PAUSE))
-                            await trio.sleep(APART)
-                    nursery.cancel_scope.cancel()
-                await trio.sleep(SETTLING)
-                result.warm = connections(sims.ports)
-                calls = len(house.exchange.calls)
-                result.beat = _beat(house)
-            await trio.sleep(SETTLING)
-            after = _held(sims.ports)
-            result.left = {"calls": (0, calls), **{what: (before[what], after[what]) for what in before}}
+        async with simulators([*chances, *more], cores.others) as sims:
+            result = await _calls(options, sims, seen)
             await sims.end()
-            result.drawn = {
-                name: count for name, count in sims.requests.items() if name.endswith((" error", " stall", " cut"))
-            }
+    result.drawn = {name: count for name, count in sims.requests.items() if name.endswith((" error", " stall", " cut"))}
+    return result
+
+
+async def _calls(options: argparse.Namespace, sims: Simulators, seen: Callable[[str], None]) -> Result:
+    result = Result(options.calls)
+    providers = PAIRED if options.fallbacks else ALONE
+    named = {f"agent-{place}": combination(three) for place, three in enumerate(providers)}
+    agents = {name: agent(name, three, sims.hosts, limits={"calls": 10_000}) for name, three in named.items()}
+    seen("opening a house, and another: what the first one loads is there from then on")
+    async with housed(agents):
+        pass
+    before = _held(sims.ports)
+    async with housed(agents) as house:
+        names, said = list(agents), clips()
+        callers = [
+            Caller(house, names[number % len(names)], said, f"{options.seed} {number}")
+            for number in range(options.calls)
+        ]
+        await _talking(callers, options.seconds, seen)
+        calls = await _settled(lambda: {"calls": len(house.exchange.calls)}, {"calls": 0})
+        result.warm = connections(sims.ports)
+        result.beat = float(house.metronome.statistics().p99 * 1000)
+    after = await _settled(lambda: _held(sims.ports), before)
+    result.left = {"calls": (0, calls["calls"]), **{what: (before[what], after[what]) for what in before}}
     for caller in callers:
         tally(result, caller)
     return result
+
+
+async def _talking(callers: Sequence[Caller], seconds: float, seen: Callable[[str], None]) -> None:
+    until = trio.current_time() + APART * len(callers) + seconds
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_watch, callers, seen)
+        async with trio.open_nursery() as calling:
+            for caller in callers:
+                calling.start_soon(partial(caller.talk, until=until, pause=PAUSE))
+                await trio.sleep(APART)
+        nursery.cancel_scope.cancel()
+
+
+async def _watch(callers: Sequence[Caller], seen: Callable[[str], None]) -> None:
+    while True:
+        count = Counter(said.outcome for caller in callers for said in caller.said)
+        up = sum(caller.ended is None for caller in callers)
+        seen(f"{up} calls, {count['answered']} answered, {count['apologized']} apologized for, {count['lost']} lost")
+        await trio.sleep(WATCH)
+
+
+async def _settled(held: Callable[[], dict[str, int]], before: dict[str, int]) -> dict[str, int]:
+    """What is held as soon as it is no more than before, after `SETTLING` at the latest."""
+    with trio.move_on_after(SETTLING):
+        # Most of it is the kernel's: there is nothing to wait for but the clock.
+        while any(now > before[what] for what, now in held().items()):  # noqa: ASYNC110
+            await trio.sleep(LOOK)
+    return held()
 
 
 def _held(ports: frozenset[int]) -> dict[str, int]:
@@ -190,16 +202,11 @@ def _held(ports: frozenset[int]) -> dict[str, int]:
     }
 
 
-def _beat(house: Any) -> float:
-    return float(house.metronome.statistics().p99 * 1000)
-
-
-async def _show(callers: Sequence[Caller], seen: Callable[[str], None], scope: trio.CancelScope) -> None:
-    while True:
-        await trio.sleep(1)
-        count = Counter(said.outcome for caller in callers for said in caller.said)
-        up = sum(caller.ended is None for caller in callers)
-        seen(f"{up} calls, {count['answered']} answered, {count['apologized']} apologized for, {count['lost']} lost")
+def table(result: Result) -> Table:
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    for row in rows(result):
+        shown.add_row(*row)
+    return shown
 
 
 def rows(result: Result) -> Iterator[tuple[str, str]]:
@@ -240,44 +247,32 @@ def _listed(counter: Counter[str]) -> str:
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.rough", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = instrument.options("rough", __doc__)
+    parser.add_argument("--calls", type=int, default=100, metavar="N", help="at once (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, metavar="N", help="of talk, after all have dialed (%(default)s)"
     )
-    parser.add_argument("--calls", type=int, default=100, metavar="N")
-    parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help="of talk, after all have dialed")
-    for name in ("errors", "stalls", "cuts"):
-        parser.add_argument(f"--{name}", type=float, default=0.01, metavar="N", help="chance of each request")
+    for name, what in (("errors", "is refused"), ("stalls", "stops for 30 s in its answer"), ("cuts", "is cut off")):
+        parser.add_argument(
+            f"--{name}", type=float, default=0.01, metavar="P", help=f"chance that a request {what} (%(default)s)"
+        )
     parser.add_argument("--fallbacks", action="store_true", help="every agent has two of each")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of faults and callers")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of faults and callers (%(default)s)")
     return parser.parse_args(arguments)
 
 
 def main() -> int:
     options = parsed()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    with errors.status("starting", spinner="line") as status:
-        result = trio.run(measured, options, status.update)
-    about = machine.machine()
+    with instrument.progress() as seen:
+        result = trio.run(measured, options, seen)
     if options.json:
-        found = {
-            **{each.name: getattr(result, each.name) for each in fields(result)},
-            "broke": result.broke,
-            "pauses": pauses(result.pauses),
-            "gaps": pauses(result.gaps),
-            "options": vars(options),
-        }
-        print(json.dumps({"machine": about, "commit": machine.commit(), **found}, indent=2))
+        found = {each.name: getattr(result, each.name) for each in fields(result)}
+        found |= {"broke": result.broke, "pauses": pauses(result.pauses), "gaps": pauses(result.gaps)}
+        instrument.document(**found, options=vars(options))
     else:
-        console.print(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}")
-        shown = Table(box=None, show_header=False, pad_edge=False)
-        for row in rows(result):
-            shown.add_row(*row)
-        console.print(shown)
-    for what in result.broke:
-        errors.print(f"! {what}", markup=False)
-    return 1 if result.broke else 0
+        instrument.show(table(result))
+    return instrument.judge(result.broke)
 
 
 if __name__ == "__main__":

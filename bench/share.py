@@ -1,14 +1,19 @@
 """The house's own share of response time: providers that take no time, over real sockets.
 
-    python -m bench.share [--json] [--turns 30] [--calls 20] [--early] [ear+mind+voice ...]
-
 The house is in this process, the simulators in another with all delays at 0; callers are on lines in memory, in real
-time. For each combination of providers one caller speaks, and then `--calls` at once. Counted is from the end of the
-caller's turn being decided (`TurnTimed.end_of_turn`) to the first frame of the reply on the line. `steps` are what
-each of its parts took: to the final words, the first token, the first whole phrase, its first audio, the first frame.
+time. For each combination of providers one caller speaks, and then `--calls` at once. With the default options that is
+some ten minutes.
 
-A simulator without delays still has to answer. How long that takes is measured before, by sockets that send ready-made
-bytes (`bare`): the quickest round trip each of ear, mind and voice. `own` is each step without the round trip in it.
+The table, in ms, median (p50) and 95th percentile (p95):
+  response    from the decision that the caller's turn is over to the first frame of the reply on the line
+  words, token, phrase, audio, frame
+              its parts, median: to the final words, the mind's first token, the first whole phrase, the voice's first
+              audio, the first frame
+  bare        a simulator without delays still has to answer: the quickest round trip of sockets that send ready-made
+              bytes to the ear, the mind and the voice, measured before
+  own         the response without those round trips
+  CPU a turn  of this process, everything in it: hearing, speaking, and the callers' own lines
+  foreign     part of this process' core that something else had (`!`: too much for the row to count)
 
 Thinking ahead is switched off, because it would hide the mind's part; `--early` leaves it on.
 
@@ -18,7 +23,6 @@ Exit code 1 if `own` has a median of 15 ms or more with one call, or a turn was 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -31,25 +35,16 @@ from typing import Any
 
 import structlog
 import trio
-from rich.console import Console
 from rich.table import Table
 
-from bench import machine, process
+from bench import instrument, machine, process
 from bench.caller import Caller, clips, housed
-from bench.cast import Simulators, agent, combination, simulators
+from bench.cast import COMBINATIONS, Simulators, agent, combination, simulators
 from bench.unplugged import bare
 from parlance.engine.trace import TurnTimed
 
 LIMIT = 15.0
 """ms."""
-COMBINATIONS = (
-    "deepgram+openai+deepgram",
-    "flux+anthropic+elevenlabs",
-    "assemblyai+gemini+cartesia",
-    "elevenlabs+azureopenai+deepgram-ws",
-    "openai+openai+openai",
-    "azure+gemini+azure",
-)
 EXCHANGE = 5.0
 """Seconds of what a caller says and what he hears then: the callers begin spread over as many."""
 PAUSE = (0.3, 0.5)
@@ -121,25 +116,40 @@ async def row(providers: str, calls: int, turns: int, sims: Simulators, cores: m
     said = clips()
     trips = await bare.trips(three, sims.hosts, said[0])
     chosen = agent("bench", three, sims.hosts, early={"enabled": early}, limits={"calls": 1000})
-    callers: list[Caller] = []
+
+    def used() -> tuple[float, ...]:
+        """Seconds so far: of the clock, of our CPU, of anybody's on our core, of the simulators'."""
+        return trio.current_time(), process_time(), process.busy(cores.server), _cpu(sims)
+
     async with housed({"bench": chosen}) as house:
-        begin = trio.current_time(), process_time(), process.busy(cores.server), _cpu(sims)
-        async with trio.open_nursery() as nursery:
-            for number in range(calls):
-                callers.append(Caller(house, "bench", said, f"{providers} {number}"))
-                nursery.start_soon(partial(callers[-1].talk, times=turns, pause=PAUSE))
-                await trio.sleep(EXCHANGE / calls if calls > 1 else 0)
-        end = trio.current_time(), process_time(), process.busy(cores.server), _cpu(sims)
-    wall, ours, busy, theirs = (after - before for before, after in zip(begin, end, strict=True))
+        callers = [Caller(house, "bench", said, f"{providers} {number}") for number in range(calls)]
+        before = used()
+        await _talking(callers, turns)
+        after = used()
+    return _row(
+        providers, callers, trips, cores, turns, [end - begin for begin, end in zip(before, after, strict=True)]
+    )
+
+
+async def _talking(callers: Sequence[Caller], turns: int) -> None:
+    async with trio.open_nursery() as nursery:
+        for caller in callers:
+            nursery.start_soon(partial(caller.talk, times=turns, pause=PAUSE))
+            await trio.sleep(EXCHANGE / len(callers) if len(callers) > 1 else 0)
+
+
+def _row(
+    providers: str, callers: Sequence[Caller], trips: Steps, cores: machine.Cores, turns: int, took: Sequence[float]
+) -> Row:
+    wall, ours, busy, theirs = took
     events = [record.event for caller in callers for record in caller.records]
     found = [steps for event in events if isinstance(event, TurnTimed) and (steps := timed(event)) is not None]
-    failed = sum(said.outcome != "answered" for caller in callers for said in caller.said)
-    every = max(1, calls * turns)
+    every = max(1, len(callers) * turns)
     return Row(
         providers,
-        calls,
+        len(callers),
         len(found),
-        failed,
+        sum(said.outcome != "answered" for caller in callers for said in caller.said),
         spread([sum(steps.values()) for steps in found]),
         spread([own(steps, trips) for steps in found]),
         {name: spread([steps[name] for steps in found]) for name in STEPS[1:]},
@@ -155,13 +165,21 @@ def _cpu(sims: Simulators) -> float:
 
 
 async def measured(
-    combinations: Sequence[str], calls: Sequence[int], turns: int, *, early: bool = False, seen: Callable[[str], None]
+    combinations: Sequence[str],
+    calls: Sequence[int],
+    turns: int,
+    *,
+    early: bool = False,
+    more: Sequence[str] = (),
+    seen: Callable[[str], None],
 ) -> list[Row]:
-    """A row for each combination and number of calls; `seen` is told what is going on."""
+    """A row for each combination and number of calls; `seen` is told what is going on. `more`: further options of the
+    simulators.
+    """
     cores = machine.cores(1)
     rows = []
     with machine.pinned(cores.server):
-        async with simulators(STILL, cores.others) as sims:
+        async with simulators((*STILL, *more), cores.others) as sims:
             for providers in combinations:
                 for many in calls:
                     seen(f"{providers}, {many} call{'s' * (many != 1)}")
@@ -193,46 +211,35 @@ def table(rows: Sequence[Row]) -> Table:
     return shown
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.share", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = instrument.options("share", __doc__)
+    parser.add_argument(
+        "providers", nargs="*", default=COMBINATIONS, metavar="ear+mind+voice", help=f"({', '.join(COMBINATIONS)})"
     )
-    parser.add_argument("providers", nargs="*", default=COMBINATIONS, metavar="ear+mind+voice")
     parser.add_argument("--turns", type=int, default=30, metavar="N", help="of the one caller (%(default)s)")
     parser.add_argument("--calls", type=int, default=20, metavar="N", help="at once, after the one (%(default)s)")
     parser.add_argument("--early", action="store_true", help="think ahead, as agents do unless told otherwise")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     for providers in options.providers:
         try:
             combination(providers)
         except ValueError as error:
             parser.error(str(error))
+    return options
+
+
+def main() -> int:
+    options = parsed()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 170)
-    errors = Console(stderr=True, highlight=False)
     calls = sorted({1, max(1, options.calls)})
-    with errors.status("starting", spinner="line") as status:
-
-        def seen(what: str) -> None:
-            status.update(what)
-            if not errors.is_terminal:
-                errors.print(what)
-
+    with instrument.progress() as seen:
         rows = trio.run(partial(measured, options.providers, calls, options.turns, early=options.early, seen=seen))
     if options.json:
-        about = {"machine": machine.machine(), "commit": machine.commit(), "versions": machine.versions()}
-        print(json.dumps({**about, "early": options.early, "rows": [row.as_dict() for row in rows]}, indent=2))
+        instrument.document(early=options.early, rows=[row.as_dict() for row in rows])
     else:
-        about = machine.machine()
-        console.print(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}")
-        console.print(table(rows))
-        if any(row.foreign > DISTURBED for row in rows):
-            console.print(f"! something else took more than {DISTURBED:.0%} of our core: these rows are disturbed")
-    wrong = [f"{row.providers}, {row.calls}: {what}" for row in rows for what in row.broke]
-    for what in wrong:
-        errors.print(f"! {what}", markup=False)
-    return 1 if wrong else 0
+        disturbed = f"! something else took more than {DISTURBED:.0%} of our core: these rows are disturbed"
+        instrument.show(table(rows), *[disturbed][: any(row.foreign > DISTURBED for row in rows)])
+    return instrument.judge([f"{row.providers}, {row.calls}: {what}" for row in rows for what in row.broke])
 
 
 if __name__ == "__main__":

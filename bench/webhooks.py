@@ -1,4 +1,7 @@
-"""Carriers' webhooks at a fixed rate, while calls are up: `python -m bench.webhooks`, a spec on standard input.
+"""Carriers' webhooks at a fixed rate, while calls are up, as the load bench starts them, in a process of their own.
+
+A spec comes on standard input, one JSON object: `port` of the server, `rate` a second, `seconds`, the `public` URL and
+the `number` that the server has, and `keys`, by carrier.
 
 Ringover's events (a JWT signed with HS512) and Twilio's status callbacks (HMAC-SHA1) by turns, of calls to one of the
 server's numbers that ring, are answered and end. All are made and signed beforehand and sent on one absolute schedule
@@ -9,6 +12,7 @@ sent (`late_ms`).
 
 from __future__ import annotations
 
+import argparse
 import hmac
 import json
 import os
@@ -103,6 +107,9 @@ def _request(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        prog="python -m bench.webhooks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     if os.environ.get("BENCH_NICE", "1") != "0":
         with suppress(OSError):
             os.nice(NICE)

@@ -1,10 +1,15 @@
-"""`python -m bench.callers`: a spec on standard input, JSON lines on standard output, the last of them the result.
+"""Callers of a server that speaks a carrier's dialect, as the load bench starts them, in a process of their own.
+
+A spec comes on standard input (one JSON object, as in `bench.callers.spec`), for example
+{"url": "ws://127.0.0.1:8080/api/v1/media/twilio", "calls": 10, "seconds": 45}. JSON lines go to standard output, the
+last of them the result.
 
 Exit code 2 and one line on standard error if the spec is wrong or nobody listens there.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -52,6 +57,9 @@ def measured(spec: Spec, lines: list[Script], run: Run) -> dict[str, Any]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        prog="python -m bench.callers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     # A measuring instrument that others delay measures them. Where the system does not allow it, the run says how late
     # the callers were all the same. On a core that the server has to share they would come before it.
     if os.environ.get("BENCH_NICE", "1") != "0":

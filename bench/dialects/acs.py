@@ -5,12 +5,12 @@ Its handshake carries a token that Azure has signed (`Ring.bearer`); which call 
 
 from __future__ import annotations
 
-from bench.dialects.plain import Plain, base64, exactly, opened, query, sound, text
-from bench.dialects.port import Clear, Handshake, Message, Ring, Told, Unspoken
+from bench.dialects.plain import base64, exactly, opened, query, sound, text
+from bench.dialects.port import Clear, Dialect, Handshake, Message, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 
 
-class Acs(Plain):
+class Acs(Dialect):
     carrier = "acs"
 
     def __init__(self, rate: int = 16000) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from base64 import b64encode
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from bench.dialects.plain import Plain, opened, query, samples, text
-from bench.dialects.port import Bye, Clear, Handshake, Mark, Message, Other, Ring, Told, Unspoken
+from bench.dialects.plain import opened, query, samples, text
+from bench.dialects.port import Bye, Clear, Dialect, Handshake, Mark, Message, Other, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE, Format
 
 LONGEST = 128
@@ -19,7 +19,7 @@ LARGEST = 65500
 _OTHERS = frozenset(("ANSWER", "START_MEDIA_BUFFERING", "PAUSE_MEDIA", "CONTINUE_MEDIA", "GET_STATUS"))
 
 
-class Asterisk(Plain):
+class Asterisk(Dialect):
     """`chan_websocket`; `is_json`: dialed with `f(json)`."""
 
     carrier = "asterisk"
@@ -85,7 +85,7 @@ class Asterisk(Plain):
         raise Unspoken(f"Asterisk has no such command: {message[:80]}")
 
 
-class AudioSocket(Plain):
+class AudioSocket(Dialect):
     """Packets over TCP: a message is one packet. What Asterisk gets it plays at once."""
 
     name = "audiosocket"

@@ -5,12 +5,12 @@ A page has no keys. Which call it is parlance says, and the page may come back t
 
 from __future__ import annotations
 
-from bench.dialects.plain import Plain, base64, opened, query, sound, text
-from bench.dialects.port import Bye, Clear, Handshake, Mark, Message, Other, Ring, Told, Unspoken
+from bench.dialects.plain import base64, opened, query, sound, text
+from bench.dialects.port import Bye, Clear, Dialect, Handshake, Mark, Message, Other, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 
 
-class Browser(Plain):
+class Browser(Dialect):
     name = carrier = "browser"
     format = Format("pcm16", 16000)
     marks = stops = True

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bench.dialects.plain import Plain, opened, query, samples, sound, text
-from bench.dialects.port import Bye, Clear, Handshake, Message, Other, Ring, Told, Unspoken
+from bench.dialects.plain import opened, query, samples, sound, text
+from bench.dialects.port import Bye, Clear, Dialect, Handshake, Message, Other, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 
 
-class FreeSwitch(Plain):
+class FreeSwitch(Dialect):
     """`stream`: mod_audio_stream, `binary`: the same with binary audio both ways; `fork`: mod_audio_fork."""
 
     carrier = "freeswitch"

@@ -8,40 +8,8 @@ from binascii import Error
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.dialects.port import Audio, Handshake, Message, Ring, Told, Unspoken
+from bench.dialects.port import Audio, Message, Told, Unspoken
 from parlance.codecs.format import Format
-
-
-class Plain:
-    """A dialect that cannot do anything: those that can say so."""
-
-    stream = False
-    marks = False
-    echoes = False
-    clears = True
-    digits = True
-    presses = False
-    transfers = False
-    stops = False
-    lead = 0.1
-
-    def handshake(self, ring: Ring) -> Handshake:
-        raise NotImplementedError
-
-    def digit(self, digit: str) -> list[Message]:
-        return []
-
-    def mark(self, name: str) -> Message:
-        raise NotImplementedError
-
-    def cleared(self) -> list[Message]:
-        return []
-
-    def stop(self, ring: Ring) -> list[Message]:
-        return []
-
-    def wrong(self, ring: Ring) -> list[Message]:
-        return []
 
 
 def query(path: str, **said: str) -> str:

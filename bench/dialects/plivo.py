@@ -5,14 +5,14 @@ A checkpoint comes back as `playedStream` when it was reached, and not at all wh
 
 from __future__ import annotations
 
-from bench.dialects.plain import Plain, base64, opened, query, sound, text
-from bench.dialects.port import Clear, Digits, Handshake, Mark, Message, Ring, Told, Unspoken
+from bench.dialects.plain import base64, opened, query, sound, text
+from bench.dialects.port import Clear, Dialect, Digits, Handshake, Mark, Message, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE, Format
 
 STREAM = "20170ada-f610-433b-8758-c02a2aab3662"
 
 
-class Plivo(Plain):
+class Plivo(Dialect):
     carrier = "plivo"
     marks = presses = stops = True
 

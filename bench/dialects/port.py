@@ -7,9 +7,9 @@ has the socket, the clock and the ear.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from parlance.codecs.format import Format
 
@@ -94,8 +94,8 @@ class Handshake:
     subprotocols: Sequence[str] = field(default=())
 
 
-class Dialect(Protocol):
-    """One carrier's side."""
+class Dialect(ABC):
+    """One carrier's side. What is set here is that of a dialect which cannot do anything."""
 
     name: str
     """In the registry."""
@@ -103,48 +103,58 @@ class Dialect(Protocol):
     """As parlance calls it."""
     format: Format
     """Of the audio, both ways."""
-    stream: bool
+    stream = False
     """Over bare TCP, and not over a WebSocket."""
-    marks: bool
+    marks = False
     """Whether it echoes marks; `echoes`: also those that a clear has overtaken."""
-    echoes: bool
-    clears: bool
+    echoes = False
+    clears = True
     """Whether it buffers what it gets, and can throw it away."""
-    digits: bool
+    digits = True
     """Whether it tells pressed keys by message; if not, they are tones in the audio."""
-    presses: bool
+    presses = False
     """Whether it can be told by message to press keys."""
-    transfers: bool
+    transfers = False
     """Whether it can be told by message to connect the caller with a number."""
-    stops: bool
+    stops = False
     """Whether it says that the caller has hung up before it closes."""
-    lead: float
+    lead = 0.1
     """Seconds that a message to it lasts at most, beyond what is sent ahead of the ear."""
 
     def handshake(self, ring: Ring) -> Handshake:
         """How the socket is asked for; nothing that matters over TCP."""
+        return Handshake("/")
 
+    @abstractmethod
     def hello(self, ring: Ring) -> list[Message]:
         """What comes first, once the socket is open."""
 
+    @abstractmethod
     def media(self, place: int, payload: bytes) -> Message:
         """20 ms of the caller; `place` counts a stream's frames from 0."""
 
     def digit(self, digit: str) -> list[Message]:
         """One key; nothing where they are tones."""
+        return []
 
     def mark(self, name: str) -> Message:
-        """The echo."""
+        """The echo. Raises `Unspoken` where there are no marks."""
+        raise Unspoken(f"{self.name} has no marks")
 
     def cleared(self) -> list[Message]:
         """The answer to a clear, where there is one."""
+        return []
 
     def stop(self, ring: Ring) -> list[Message]:
         """The caller has hung up; nothing where closing says it."""
+        return []
 
     def wrong(self, ring: Ring) -> list[Message]:
         """A hello, and audio where that says it, of a rate or coding that this dialect cannot be agreed on here;
-        nothing where nobody says what the audio is."""
+        nothing where nobody says what the audio is.
+        """
+        return []
 
+    @abstractmethod
     def read(self, message: Message) -> list[Told]:
         """What parlance has sent. Raises `Unspoken`."""

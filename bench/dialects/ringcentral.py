@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bench.dialects.plain import Plain, opened, query, samples, text
-from bench.dialects.port import Bye, Handshake, Message, Ring, Told, Unspoken
+from bench.dialects.plain import opened, query, samples, text
+from bench.dialects.port import Bye, Dialect, Handshake, Message, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE, Format
 
 
-class RingCentral(Plain):
+class RingCentral(Dialect):
     """The gateway plays what it gets, and throws nothing away."""
 
     carrier = "ringcentral"

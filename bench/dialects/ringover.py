@@ -5,12 +5,12 @@ What is sent to us is mod_audio_stream's, by inference: ringover/ringover-stream
 
 from __future__ import annotations
 
-from bench.dialects.plain import Plain, exactly, opened, query, sound, text
-from bench.dialects.port import Clear, Digits, Handshake, Message, Other, Ring, Told, Transfer, Unspoken
+from bench.dialects.plain import exactly, opened, query, sound, text
+from bench.dialects.port import Clear, Dialect, Digits, Handshake, Message, Other, Ring, Told, Transfer, Unspoken
 from parlance.codecs.format import Format
 
 
-class Ringover(Plain):
+class Ringover(Dialect):
     name = carrier = "ringover"
     format = Format("pcm16", 8000)
     digits = False

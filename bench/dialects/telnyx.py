@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.dialects.plain import Plain, base64, exactly, opened, query, sound, text
-from bench.dialects.port import Clear, Handshake, Mark, Message, Ring, Told, Unspoken
+from bench.dialects.plain import base64, exactly, opened, query, sound, text
+from bench.dialects.port import Clear, Dialect, Handshake, Mark, Message, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE
 
 STREAM = "32de0dea-53cb-4b21-89a4-9e1819c043bc"
 
 
-class Telnyx(Plain):
+class Telnyx(Dialect):
     name = carrier = "telnyx"
     format = TELEPHONE
     marks = echoes = True

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.dialects.plain import Plain, base64, opened, sound, text
-from bench.dialects.port import Clear, Handshake, Mark, Message, Ring, Told, Unspoken
+from bench.dialects.plain import base64, opened, sound, text
+from bench.dialects.port import Clear, Dialect, Handshake, Mark, Message, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE
 
 STREAM = "MZ" + "0" * 32
 ACCOUNT = "AC" + "0" * 32
 
 
-class Twilio(Plain):
+class Twilio(Dialect):
     name = carrier = "twilio"
     format = TELEPHONE
     marks = echoes = True

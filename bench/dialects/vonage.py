@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bench.dialects.plain import Plain, exactly, opened, text
-from bench.dialects.port import Audio, Clear, Handshake, Mark, Message, Ring, Told, Unspoken
+from bench.dialects.plain import exactly, opened, text
+from bench.dialects.port import Audio, Clear, Dialect, Handshake, Mark, Message, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 
 
-class Vonage(Plain):
+class Vonage(Dialect):
     carrier = "vonage"
     marks = True
     lead = 0.02

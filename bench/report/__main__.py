@@ -1,4 +1,7 @@
-"""A saved document becomes the report again: `python -m bench.report bench.json > bench.html`."""
+"""Prints the page of a saved bench document again.
+
+python -m bench.report out/bench.json > bench.html
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def read(name: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.report", description="Prints the HTML report of a saved bench document."
+        prog="python -m bench.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "document", metavar="FILE", help="what `python -m bench --json FILE` wrote; - for standard input"

@@ -1,4 +1,4 @@
-"""Provider simulators for load tests, on loopback: `python -m bench.simulators [--stt-delay 0.05 ...]`.
+"""Provider simulators, on loopback: the services that ears, minds and voices are, with delays and faults as asked for.
 
 Prints one line of JSON when they can be asked ({"ready": true, "deepgram": "http://...", "openai": "http://...", ...};
 WebSockets are at the same ports), runs until SIGTERM, SIGINT or the end of the pipe that is its standard input, and
@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import stat
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,14 +88,29 @@ def _within(least: float, most: float, kind: type = float) -> Callable[[str], fl
 _chance, _seconds, _port = _within(0, 1), _within(0, 60), _within(0, 65535, int)
 
 
+def _tool(text: str) -> tuple[str, dict[str, object]]:
+    """Reads a tool's name and what it is asked with."""
+    name, _, given = text.partition("=")
+    try:
+        arguments = json.loads(given or "{}")
+    except ValueError:
+        arguments = None
+    if not name or not isinstance(arguments, dict):
+        raise argparse.ArgumentTypeError(f'must be like find_room={{"day":"monday"}}, and is {text!r}')
+    return name, arguments
+
+
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.simulators", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.simulators", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     usual = Conduct()
     for name, kind, what in (
         ("stt-delay", _seconds, "seconds from the end of an utterance to its words"),
         ("chat-delay", _seconds, "seconds to the first word of a reply"),
         ("chat-pace", _within(0.1, 1e6), "words a second"),
         ("tts-delay", _seconds, "seconds to the first audio of a phrase"),
+        ("tts-pace", _within(0.1, 1e6), "times real time at which audio is sent"),
         ("jitter", _seconds, "the most seconds that are added to each delay"),
         ("errors", _chance, "chance of HTTP 500 or 429, or of the protocol's own error message"),
         ("stalls", _chance, "chance of an answer that stops for 30 s"),
@@ -103,6 +119,17 @@ def options() -> argparse.ArgumentParser:
     ):
         default = getattr(usual, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=f"{what} ({default:g})")
+    parser.add_argument("--text", default="", help="what ears hear and minds say, instead of their own words")
+    parser.add_argument("--key", default="", help="the only key that is accepted; any, if it is not given")
+    parser.add_argument(
+        "--tool",
+        type=_tool,
+        action="append",
+        default=[],
+        dest="tools",
+        metavar="NAME=JSON",
+        help='a tool that the next mind asks for if it may, like find_room={"day":"monday"}; several times for several',
+    )
     for name in PROVIDERS:
         parser.add_argument(f"--{name}-port", type=_port, default=0, metavar="PORT", help="0: any that is free")
     parser.add_argument("--agent", type=Path, metavar="FILE", help="write an agent that uses these simulators")
@@ -114,7 +141,7 @@ def main() -> None:
     chosen = vars(parser.parse_args())
     agent_file = chosen.pop("agent")
     wanted = {name: chosen.pop(f"{name}_port") for name in PROVIDERS}
-    conduct = Conduct(**chosen)
+    conduct = Conduct(**{**chosen, "tools": deque(chosen["tools"])})
     if conduct.errors + conduct.stalls + conduct.cuts > 1:
         parser.error("the chances of errors, stalls and cuts are more than 1 together")
     try:

@@ -21,7 +21,7 @@ from trio_websocket import WebSocketConnection
 
 from bench.simulators.conduct import Conduct
 from bench.simulators.door import Asked, Behind
-from bench.simulators.ear import WORD, Ear, spread
+from bench.simulators.ear import Ear, Unfit, spread
 
 LEAST, MOST = 50, 1000
 """Milliseconds of audio in a message."""
@@ -36,10 +36,6 @@ _MODELS = (
     "universal-3-6-pro",
 )  # fmt: skip
 _SILENCES = {"min_turn_silence", "max_turn_silence", "min_end_of_turn_silence_when_confident"}
-
-
-class Unfit(Exception):
-    """A parameter, or a message, that the service refuses with code 3006."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +119,7 @@ class _Session(Ear):
         super().__init__(connection, conduct, fixed.encoding, fixed.rate)
         self._settings, self.patience = settings, fixed.inactivity
         self._plain = fixed.model in _PLAIN
-        self._opened, self._order, self._told = trio.current_time(), 0, 0
+        self._opened, self._order = trio.current_time(), 0
         self._spoke = self._quiet = 0.0
         expires = int((datetime.now(UTC) + LONGEST).timestamp())
         configuration = {"model": fixed.model, "mode": "balanced", "api_version": "simulated"}
@@ -152,9 +148,8 @@ class _Session(Ear):
 
     def _silence(self, seconds: float) -> None:
         heard = self.position - self._spoke
-        if int(heard / WORD) > self._told:
-            self._told = int(heard / WORD)
-            self.interim(self._turn(self.words(heard), over=False))
+        if (words := self.news(heard)) is not None:
+            self.interim(self._turn(words, over=False))
         self._quiet = round(self._quiet + seconds, 6)
         if self._quiet and self._quiet >= self._settings.silence:
             self._end()
@@ -166,7 +161,7 @@ class _Session(Ear):
         self.final(*messages)
         self.end()
         self._order += 1
-        self._told, self._quiet = 0, 0.0
+        self._quiet = 0.0
 
     def _turn(self, text: str, *, over: bool, formatted: bool = False) -> dict[str, Any]:
         formatted = formatted or (over and not self._plain)

@@ -52,11 +52,7 @@ _ELEMENTS = frozenset("audio bookmark break emphasis lang lexicon math p phoneme
 
 async def recognize(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
     start = trio.current_time() + conduct.late(conduct.stt_delay)
-    try:
-        sound = _heard(asked)
-    except Refusal as refusal:
-        await _refuse(answer, refusal)
-        return
+    sound = _heard(asked)
     await trio.sleep_until(start)
     silent = sound.seconds >= SILENCE and not sound.samples.strip(b"\0")
     if silent:
@@ -80,19 +76,11 @@ def _words(detailed: bool, sound: Wav, text: Any) -> dict[str, Any]:
 
 
 async def synthesize(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
-    try:
-        text, wanted = _said(asked)
-    except Refusal as refusal:
-        await _refuse(answer, refusal)
-        return
+    text, wanted = _said(asked)
     container, rate, _, _, encoding = wanted.split("-")
     hertz = int(rate[:-3]) * 1000 if rate.endswith("khz") else int(rate[:-2])
     form = Format(_ENCODINGS[encoding], hertz)
     await speak.voice(text, form, answer, fate, conduct, boxed=container == "riff")
-
-
-async def _refuse(answer: Answer, refusal: Refusal) -> None:
-    await answer.bare(refusal.status, str(refusal))
 
 
 def _heard(asked: Asked) -> Wav:

@@ -17,10 +17,11 @@ from typing import Any
 import trio
 from trio_websocket import WebSocketConnection
 
+from bench.simulators import pace
 from bench.simulators.alignment import spoil
-from bench.simulators.conduct import STALL, Conduct, Cut, Fate
+from bench.simulators.conduct import STALL, Conduct, Fate
 from bench.simulators.door import Asked, Behind, Refusal
-from bench.simulators.speak import PIECE, SPEED, WORD, audio
+from bench.simulators.speak import WORD, audio
 from parlance.codecs.format import Encoding, Format
 
 PATIENCE = 300.0
@@ -193,26 +194,25 @@ class _Session:
         if context.fate is None:
             context.fate = self._conduct.fate("context")
         fate, begun = context.fate, context.spoken
-        if await _cancelled(context, job.at + STALL if fate is Fate.SILENT else job.at) or fate is Fate.SILENT:
+        silent = fate is Fate.SILENT
+        if await pace.stopped(context.cancelled, job.at + STALL if silent else job.at) or silent:
             return False
         if fate is Fate.ERROR:
             self._forget(context)
             await self._fail(context.name, self._conduct.status(), "Failure", "the simulator fails, as it was told to")
             return False
-        start, words = trio.current_time(), job.text.split()
-        for number, piece in enumerate([] if fate is Fate.EMPTY else audio(job.text, context.format)):
-            if await _cancelled(context, start + number * PIECE / SPEED):
+        words, spoiling = job.text.split(), fate
+        pieces = [] if fate is Fate.EMPTY else audio(job.text, context.format)
+        for due, piece in pace.spoken(pieces, self._conduct):
+            if await pace.stopped(context.cancelled, due):
                 return False
             now, after = context.spoken - begun, context.spoken - begun + len(piece) / context.format.second
             if context.timed:
                 await self._times(context, words, begun, (math.ceil(now / WORD - 1e-6), math.ceil(after / WORD - 1e-6)))
-            await self._chunk(context, piece * 3 if fate is Fate.RATE else piece, fate if number == 0 else Fate.NONE)
-            context.spoken = begun + after
-            if fate is Fate.CUT:
-                raise Cut
-            if fate is Fate.STALL and await _cancelled(context, trio.current_time() + STALL):
-                return False
-        return True
+            await self._chunk(context, piece * 3 if fate is Fate.RATE else piece, spoiling)
+            context.spoken, spoiling = begun + after, Fate.NONE
+            await pace.broken(fate, context.cancelled)
+        return not context.cancelled.is_set()
 
     async def _times(self, context: _Context, words: list[str], begun: float, which: tuple[int, int]) -> None:
         """The words that begin in a chunk, with their times from the beginning of the context, in seconds."""
@@ -248,13 +248,6 @@ class _Session:
         told = {"type": "error", "done": True, "status_code": status, "error_code": code, "title": title}
         told |= {"message": words, "request_id": "1"}
         await self._connection.send_message(json.dumps(told if name is None else told | {"context_id": name}))
-
-
-async def _cancelled(context: _Context, until: float) -> bool:
-    """Wait until then, or until the context is cancelled; which of them it was."""
-    with trio.move_on_at(until):
-        await context.cancelled.wait()
-    return context.cancelled.is_set()
 
 
 def _object(message: str | bytes) -> dict[str, Any]:

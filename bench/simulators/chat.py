@@ -12,15 +12,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import trio
-
 from bench.simulators import pace
 from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.door import Answer, Asked, Behind, Refusal
 from parlance.actors.thinker.rehearsal import REPLY
-
-PROMPT = 20
-"""Tokens that every prompt has."""
 
 _FIELDS = frozenset(
     """
@@ -50,8 +45,7 @@ async def completions(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct
 async def deployed(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
     """Azure's, of a deployment: the model is in the path, `api-version` in the query."""
     if not asked.first("api-version"):
-        await answer.whole(404, {"error": {"code": "404", "message": "Resource not found"}})
-        return
+        raise Refusal(404, "Resource not found")
     filtered = [{"prompt_index": 0, "content_filter_results": _FILTERS}]
     empty = {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": filtered}
     await _complete(asked, answer, fate, conduct, first=pace.event(empty), model=False)
@@ -60,17 +54,10 @@ async def deployed(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -
 async def _complete(
     asked: Asked, answer: Answer, fate: Fate, conduct: Conduct, *, first: bytes = b"", model: bool = True
 ) -> None:
-    try:
-        request = _request(asked.body, model)
-    except Refusal as refusal:
-        error = {"message": str(refusal), "type": "invalid_request_error", "param": None, "code": None}
-        await answer.whole(refusal.status, {"error": error})
-        return
+    request = _request(asked.body, model)
     text = conduct.text or REPLY
-    declared = (
-        () if request.get("tool_choice") == "none" else {t["function"]["name"] for t in request.get("tools") or ()}
-    )
-    call = pace.chosen(conduct, fate, declared)
+    declared = {tool["function"]["name"] for tool in request.get("tools") or ()}
+    call = pace.chosen(conduct, fate, () if request.get("tool_choice") == "none" else declared)
     if not request.get("stream"):
         await _whole(answer, fate, conduct, text, call)
         return
@@ -98,7 +85,7 @@ async def _whole(answer: Answer, fate: Fate, conduct: Conduct, text: str, call: 
             "usage": _usage(len(said)),
         }
 
-    await trio.sleep(conduct.late(conduct.chat_delay) + len(said) / conduct.chat_pace)
+    await pace.ponder(conduct, len(said))
     await pace.whole(answer, fate, text, completion)
 
 
@@ -107,7 +94,7 @@ def _reason(call: pace.Call | None) -> str:
 
 
 def _usage(said: int) -> dict[str, int]:
-    return {"prompt_tokens": PROMPT, "completion_tokens": said, "total_tokens": PROMPT + said}
+    return {"prompt_tokens": pace.PROMPT, "completion_tokens": said, "total_tokens": pace.PROMPT + said}
 
 
 def _chunk(counted: bool, choices: list[dict[str, Any]], **more: Any) -> bytes:

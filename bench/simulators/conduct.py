@@ -59,6 +59,8 @@ class Conduct:
     """Words a second."""
     tts_delay: float = 0.05
     """From a request to its first audio."""
+    tts_pace: float = 5.0
+    """Times real time, at which audio is sent."""
     jitter: float = 0.0
     """The most that is added to each of the delays."""
     errors: float = 0.0

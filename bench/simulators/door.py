@@ -40,7 +40,7 @@ class Asked:
 
 
 class Refusal(Exception):
-    """The request is answered with this status and message."""
+    """The request is answered with this status and message, in its provider's shape."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -73,23 +73,24 @@ class Answer:
     async def end(self) -> None:
         await self._send(h11.EndOfMessage())
 
-    async def bare(self, status: int, reason: str) -> None:
-        """An answer that tells everything in its status line."""
-        await self._send(
-            h11.Response(status_code=status, headers=[("content-length", "0")], reason=reason.encode()),
-            h11.EndOfMessage(),
-        )
+    async def bare(self, status: int, reason: str, **headers: str) -> None:
+        """An answer that tells everything in its status line. `headers`: as of `whole`."""
+        head = [("content-length", "0"), *((name.replace("_", "-"), value) for name, value in headers.items())]
+        await self._send(h11.Response(status_code=status, headers=head, reason=reason.encode()), h11.EndOfMessage())
 
     async def _send(self, *events: h11.Response | h11.Data | h11.EndOfMessage) -> None:
         await self._stream.send_all(b"".join(filter(None, map(self._protocol.send, events))))
 
 
 Page = Callable[[Asked, Answer, Fate, Conduct], Awaitable[None]]
-"""Answers a request, whose fate is not an error."""
+"""Answers a request, whose fate is not an error. Raises `Refusal` before it has begun, for a wrong one."""
 Line = Callable[[Asked, WebSocketConnection, Conduct], Awaitable[None]]
 """Talks over a WebSocket until it ends it, or its other side does."""
 Check = Callable[[Asked], None]
 """Raises `Refusal` for a handshake with wrong parameters."""
+
+
+Shape = Callable[[int, str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,15 @@ class Behind:
 @dataclass(frozen=True, slots=True)
 class Door:
     """What is behind which path; `*` in one is any text. The key is in one of the headers `keys`, after the scheme
-    that belongs to it (None: after any). `shape` is the body of a refusal with a status and a message.
+    that belongs to it (None: after any). `shape` is the body of a refusal with a status and a message; None: it has no
+    body, and the message is in the status line.
     """
 
     conduct: Conduct
     pages: Mapping[str, Page]
     lines: Mapping[str, tuple[Check, Line]]
     keys: Mapping[str, str | None] = field(default_factory=lambda: {"authorization": None})
-    shape: Callable[[int, str], Mapping[str, Any]] = lambda status, message: {"error": {"message": message}}
+    shape: Shape = lambda status, message: {"error": {"message": message}}
 
     async def serve(self, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve on 127.0.0.1 until cancelled; the task status is the port."""
@@ -130,25 +132,11 @@ class Door:
 
     async def _talk(self, stream: trio.SocketStream) -> None:
         protocol = h11.Connection(h11.SERVER)
-        while True:
-            raw, body, request = b"", b"", None
-            while not isinstance(event := protocol.next_event(), h11.EndOfMessage):
-                if event is h11.NEED_DATA:
-                    data = await stream.receive_some()
-                    raw += data if request is None else b""
-                    protocol.receive_data(data)
-                elif isinstance(event, h11.Request):
-                    request = event
-                    if _header(event, b"upgrade").lower() == b"websocket":
-                        await self._socket(_Replayed(stream, raw), _asked(event))
-                        return
-                elif isinstance(event, h11.Data):
-                    body += event.data
-                    if len(body) > MOST:
-                        return
-                else:
-                    return
-            assert request is not None
+        while (came := await _received(stream, protocol)) is not None:
+            request, body, raw = came
+            if _is_handshake(request):
+                await self._socket(_Replayed(stream, raw), _asked(request))
+                return
             answer = Answer(stream, protocol)
             if request.method == b"HEAD":
                 # Somebody keeps a connection warm.
@@ -162,15 +150,16 @@ class Door:
     async def _page(self, asked: Asked, answer: Answer) -> None:
         try:
             page = self._admit(asked, self.pages)
-            fate = self.conduct.fate(asked.path)
-            if fate is Fate.ERROR:
-                raise Refusal(self.conduct.status(), "the simulator fails, as it was told to")
+            fate = self._fate(asked)
             if fate is Fate.SILENT:
                 await trio.sleep(STALL)
             await page(asked, answer, fate, self.conduct)
         except Refusal as refusal:
-            body = self.shape(refusal.status, str(refusal))
-            await answer.whole(refusal.status, body, **self._later(refusal.status))
+            later = self._later(refusal.status)
+            if (body := self.shape(refusal.status, str(refusal))) is None:
+                await answer.bare(refusal.status, str(refusal), **later)
+            else:
+                await answer.whole(refusal.status, body, **later)
 
     def _later(self, status: int) -> dict[str, str]:
         wanted = self.conduct.retry_after and status in (429, 503)
@@ -182,8 +171,7 @@ class Door:
             try:
                 check, line = self._admit(asked, self.lines)
                 check(asked)
-                if self.conduct.fate(asked.path) is Fate.ERROR:
-                    raise Refusal(self.conduct.status(), "the simulator fails, as it was told to")
+                self._fate(asked)
             except Refusal as refusal:
                 headers = [(b"retry-after", value.encode()) for value in self._later(refusal.status).values()]
                 told = json.dumps(self.shape(refusal.status, str(refusal))).encode()
@@ -194,6 +182,13 @@ class Door:
                 with trio.move_on_after(1):
                     await connection.aclose()
             nursery.cancel_scope.cancel()
+
+    def _fate(self, asked: Asked) -> Fate:
+        """Raises `Refusal` where that is what becomes of it."""
+        fate = self.conduct.fate(asked.path)
+        if fate is Fate.ERROR:
+            raise Refusal(self.conduct.status(), "the simulator fails, as it was told to")
+        return fate
 
     def _admit(self, asked: Asked, known: Mapping[str, T]) -> T:
         """What is behind the path. Raises `Refusal`."""
@@ -238,8 +233,30 @@ class _Replayed(trio.abc.Stream):
         await self._stream.aclose()
 
 
-def _header(request: h11.Request, name: bytes) -> bytes:
-    return next((value for key, value in request.headers if key == name), b"")
+async def _received(stream: trio.SocketStream, protocol: h11.Connection) -> tuple[h11.Request, bytes, bytes] | None:
+    """A request, its body, and its head as it came; of a handshake nothing more is awaited. None: there is no further
+    request, or its body is too long.
+    """
+    raw, body, request = b"", b"", None
+    while not isinstance(event := protocol.next_event(), h11.EndOfMessage):
+        if event is h11.NEED_DATA:
+            data = await stream.receive_some()
+            raw += data if request is None else b""
+            protocol.receive_data(data)
+        elif isinstance(event, h11.Request):
+            request = event
+            if _is_handshake(request):
+                break
+        elif isinstance(event, h11.Data) and len(body) + len(event.data) <= MOST:
+            body += event.data
+        else:
+            return None
+    assert request is not None
+    return request, body, raw
+
+
+def _is_handshake(request: h11.Request) -> bool:
+    return dict(request.headers).get(b"upgrade", b"").lower() == b"websocket"
 
 
 def _asked(request: h11.Request, body: bytes = b"") -> Asked:

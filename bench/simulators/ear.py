@@ -15,7 +15,9 @@ from typing import Any
 import trio
 from trio_websocket import WebSocketConnection
 
-from bench.simulators.conduct import HUGE, STALL, Conduct, Cut, Fate
+from bench.simulators.conduct import HUGE, Conduct, Cut, Fate
+from bench.simulators.door import Asked, Refusal
+from bench.simulators.pace import broken
 
 TEXT = "I would like to book an appointment, please."
 WORD = 0.25
@@ -35,6 +37,18 @@ _CLOSING = 1.0
 
 Close = tuple[int, str]
 """A WebSocket's close code and reason."""
+
+
+class Unfit(Exception):
+    """A parameter, or a message, that the service refuses in its own way."""
+
+
+def coding(asked: Asked) -> tuple[str, int]:
+    """Encoding and rate, in Deepgram's names. Raises `Refusal`."""
+    encoding, rate = asked.first("encoding"), asked.first("sample_rate")
+    if encoding not in WIDTH or not rate.isdecimal() or not int(rate):
+        raise Refusal(400, "encoding must be mulaw, alaw or linear16 (here), and sample_rate a number above zero")
+    return encoding, int(rate)
 
 
 @cache
@@ -73,6 +87,8 @@ class Ear(ABC):
         self.position = 0.0
         """Seconds of audio that were heard."""
         self._fate: Fate | None = None
+        self._words = 0
+        """As many were news already."""
         self._mute = self._over = False
         self._out, self._due = trio.open_memory_channel[tuple[float, str | Fate | Close]](math.inf)
         self._last = -math.inf
@@ -141,7 +157,12 @@ class Ear(ABC):
         self._mute = self._mute or self._fate is Fate.SILENT
 
     def end(self) -> None:
-        self._fate = None
+        self._fate, self._words = None, 0
+
+    def news(self, seconds: float) -> str | None:
+        """What is heard after so much audio of the utterance, if that is longer by a word than the last time."""
+        before, self._words = self._words, int(seconds / WORD)
+        return self.words(seconds) if self._words > before else None
 
     def interim(self, message: dict[str, Any]) -> None:
         """Words that may change. The connection is cut, or stalls, after them."""
@@ -192,10 +213,8 @@ class Ear(ABC):
                 await trio.sleep_until(at)
             if isinstance(what, str):
                 await self.connection.send_message(what)
-            elif what is Fate.CUT:
-                raise Cut
             elif isinstance(what, Fate):
-                await trio.sleep(STALL)
+                await broken(what)
             else:
                 with trio.move_on_after(_CLOSING):
                     await self.connection.aclose(*what)

@@ -17,7 +17,7 @@ from trio_websocket import WebSocketConnection
 
 from bench.simulators.conduct import Conduct
 from bench.simulators.door import Asked, Behind, Refusal
-from bench.simulators.ear import WIDTH, Ear, spread
+from bench.simulators.ear import Ear, Unfit, coding, spread
 
 UPDATE = 0.24
 """Seconds of audio between updates."""
@@ -35,10 +35,6 @@ _KNOWN = {
     "language_hint", "profanity_filter", "numerals", "redact", "mip_opt_out", "tag",
 }  # fmt: skip
 _MULTI = "flux-general-multi"
-
-
-class Unfit(Exception):
-    """A setting that the service refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +75,7 @@ def check(asked: Asked) -> None:
     model = asked.first("model")
     if not model.startswith("flux-"):
         raise Refusal(400, "model must be one of flux-general-en, flux-general-multi")
-    if asked.first("encoding") not in WIDTH or not asked.first("sample_rate").isdecimal():
-        raise Refusal(400, "encoding must be mulaw, alaw or linear16 (here), and sample_rate a number")
-    if not int(asked.first("sample_rate")):
-        raise Refusal(400, "sample_rate must be more than zero")
+    coding(asked)
     if "language_hint" in asked.query and model != _MULTI:
         raise Refusal(400, f"language_hint is for {_MULTI}")
     try:
@@ -101,7 +94,7 @@ async def line(asked: Asked, connection: WebSocketConnection, conduct: Conduct) 
 
 class _Session(Ear):
     def __init__(self, asked: Asked, connection: WebSocketConnection, conduct: Conduct) -> None:
-        super().__init__(connection, conduct, asked.first("encoding"), int(asked.first("sample_rate")))
+        super().__init__(connection, conduct, *coding(asked))
         self.patience = PATIENCE
         self._thresholds = _thresholds(asked)
         self._multi = asked.first("model") == _MULTI

@@ -20,8 +20,6 @@ from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.door import Answer, Asked, Behind, Refusal
 from parlance.actors.thinker.rehearsal import REPLY
 
-PROMPT = 20
-"""Tokens that every prompt has."""
 THOUGHT = "**Considering the request** The caller wants an answer."
 
 _FIELDS = frozenset(
@@ -63,12 +61,7 @@ FOREIGN = "skip_thought_signature_validator"
 
 
 async def generate(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
-    try:
-        request = _request(asked.body)
-    except Refusal as refusal:
-        error = {"code": refusal.status, "message": str(refusal), "status": "INVALID_ARGUMENT"}
-        await answer.whole(refusal.status, {"error": error})
-        return
+    request = _request(asked.body)
     mode = request.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode")
     thinking = request.get("generationConfig", {}).get("thinkingConfig", {})
     call = pace.chosen(conduct, fate, () if mode == "NONE" else _names(request))
@@ -95,7 +88,7 @@ def _names(request: Mapping[str, Any]) -> set[str]:
 def _chunk(parts: list[dict[str, Any]] | None, said: int, **more: Any) -> bytes:
     """`said`: tokens so far."""
     content = {"role": "model"} if parts is None else {"parts": parts, "role": "model"}
-    usage = {"promptTokenCount": PROMPT, "candidatesTokenCount": said, "totalTokenCount": PROMPT + said}
+    usage = {"promptTokenCount": pace.PROMPT, "candidatesTokenCount": said, "totalTokenCount": pace.PROMPT + said}
     chunk = {
         "candidates": [{"content": content, **more, "index": 0}],
         "usageMetadata": usage,

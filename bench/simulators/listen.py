@@ -15,7 +15,7 @@ from trio_websocket import WebSocketConnection
 
 from bench.simulators.conduct import Conduct
 from bench.simulators.door import Asked, Behind, Refusal
-from bench.simulators.ear import TEXT, WIDTH, WORD, Ear, loud, spread
+from bench.simulators.ear import TEXT, Ear, coding, loud, spread
 
 __all__ = ["BEHIND", "PATIENCE", "TEXT", "check", "line"]
 
@@ -26,10 +26,7 @@ _SWITCHES = ("interim_results", "punctuate", "smart_format", "numerals", "vad_ev
 
 
 def check(asked: Asked) -> None:
-    if asked.first("encoding") not in WIDTH or not asked.first("sample_rate").isdecimal():
-        raise Refusal(400, "encoding must be mulaw, alaw or linear16, and sample_rate a number")
-    if not int(asked.first("sample_rate")):
-        raise Refusal(400, "sample_rate must be more than zero")
+    coding(asked)
     if asked.first("channels", "1") != "1":
         raise Refusal(400, "this simulator hears one channel only")
     if not (asked.first("endpointing", "false") in ("true", "false") or asked.first("endpointing").isdecimal()):
@@ -52,7 +49,7 @@ async def line(asked: Asked, connection: WebSocketConnection, conduct: Conduct) 
 
 class _Session(Ear):
     def __init__(self, asked: Asked, connection: WebSocketConnection, conduct: Conduct) -> None:
-        super().__init__(connection, conduct, asked.first("encoding"), int(asked.first("sample_rate")))
+        super().__init__(connection, conduct, *coding(asked))
         self.patience = PATIENCE
         self._interims, self._model = _interims(asked), asked.first("model", "general")
         wait = asked.first("endpointing", "false")
@@ -60,7 +57,6 @@ class _Session(Ear):
         self._events = asked.first("vad_events") == "true"
         self._request = str(uuid4())
         self._start = 0.0
-        self._told = 0
         self._quiet: float | None = None
         """Seconds of silence since somebody spoke; None before."""
 
@@ -71,10 +67,8 @@ class _Session(Ear):
             self._level(audio)
         seconds = len(audio) / self.second
         self.position += seconds
-        words = int((self.position - self._start) / WORD)
-        if self._interims and words > self._told:
-            self._told = words
-            self.interim(self._result(self.words(self.position - self._start), final=False))
+        if self._interims and (words := self.news(self.position - self._start)) is not None:
+            self.interim(self._result(words, final=False))
         if self._quiet is not None and self._quiet >= self._endpointing:
             self._final(speech_final=True)
 
@@ -133,7 +127,7 @@ class _Session(Ear):
         if self.position > self._start:
             self.final(self._result(self.text, final=True, **marks))
         self.end()
-        self._start, self._told, self._quiet = self.position, 0, None
+        self._start, self._quiet = self.position, None
 
     def _result(
         self, text: str, *, final: bool, speech_final: bool = False, from_finalize: bool = False

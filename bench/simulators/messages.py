@@ -13,15 +13,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import trio
-
 from bench.simulators import pace
 from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.door import Answer, Asked, Behind, Refusal
 from parlance.actors.thinker.rehearsal import REPLY
 
-PROMPT = 20
-"""Tokens that every prompt has."""
 VERSIONS = {"2023-06-01": True, "2026-10-21": False}
 """And whether they know how to set the sampling."""
 
@@ -38,15 +34,10 @@ _BLOCKS = {
     "system": {"text"},
 }
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-_KINDS = {400: "invalid_request_error", 404: "not_found_error"}
 
 
 async def messages(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
-    try:
-        request = _request(asked)
-    except Refusal as refusal:
-        await answer.whole(refusal.status, _error(_KINDS[refusal.status], str(refusal)))
-        return
+    request = _request(asked)
     text = conduct.text or REPLY
     refused = (request.get("tool_choice") or {}).get("type") == "none"
     call = pace.chosen(conduct, fate, () if refused else {tool["name"] for tool in request.get("tools", ())})
@@ -65,10 +56,10 @@ async def _whole(answer: Answer, fate: Fate, conduct: Conduct, text: str, call: 
 
     def message(told: Any) -> dict[str, Any]:
         content = [_use(call, call.arguments if told == text else told)] if call else [_said(told)]
-        usage = {"input_tokens": PROMPT, "output_tokens": len(said)}
+        usage = {"input_tokens": pace.PROMPT, "output_tokens": len(said)}
         return _MESSAGE | {"content": content if told else [], "stop_reason": _reason(call), "usage": usage}
 
-    await trio.sleep(conduct.late(conduct.chat_delay) + len(said) / conduct.chat_pace)
+    await pace.ponder(conduct, len(said))
     await pace.whole(answer, fate, text, message)
 
 
@@ -84,7 +75,7 @@ def _use(call: pace.Call, arguments: Any) -> dict[str, Any]:
     return {"type": "tool_use", "id": f"toolu_{call.number:024}", "name": call.name, "input": arguments}
 
 
-def _error(kind: str, message: str) -> dict[str, Any]:
+def error(kind: str, message: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
 
 
@@ -109,7 +100,7 @@ _MESSAGE: dict[str, Any] = {
     "stop_reason": None,
     "stop_sequence": None,
     "usage": {
-        "input_tokens": PROMPT,
+        "input_tokens": pace.PROMPT,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
         "output_tokens": 1,
@@ -117,7 +108,7 @@ _MESSAGE: dict[str, Any] = {
 }
 _START = _event("message_start", message=_MESSAGE)
 _PING = _event("ping")
-_COMPLAINT = pace.event(_error("overloaded_error", "Overloaded"), "error")
+_COMPLAINT = pace.event(error("overloaded_error", "Overloaded"), "error")
 
 
 def _begin(block: Mapping[str, Any]) -> bytes:

@@ -16,10 +16,10 @@ from typing import Any
 import trio
 from trio_websocket import WebSocketConnection
 
+from bench.simulators import pace
 from bench.simulators.alignment import Timed, spoil, timed
-from bench.simulators.conduct import STALL, Conduct, Cut, Fate
+from bench.simulators.conduct import STALL, Conduct, Fate
 from bench.simulators.door import Asked, Refusal
-from bench.simulators.speak import PIECE, SPEED
 from parlance.codecs.format import Format
 
 CONTEXTS = 5
@@ -220,21 +220,20 @@ class _Session:
 
     async def _generation(self, context: _Context, fate: Fate, at: float, text: str) -> None:
         silent = fate is Fate.SILENT
-        if await _stopped(context, at + STALL if silent else at) or silent:
+        if await pace.stopped(context.stopped, at + STALL if silent else at) or silent:
             return
         if fate is Fate.ERROR:
             limited = self._conduct.status() == 429
             name, code = ("rate_limit_exceeded", 1008) if limited else ("internal_error", 1011)
             await self._end(name, "The simulator fails, as it was told to.", code)
-        start = trio.current_time()
-        for number, piece in enumerate(timed(text, self._format, fate) or [Timed(b"", [], [], [])]):
-            if await _stopped(context, start + number * PIECE / SPEED):
+        spoiling = fate
+        pieces = timed(text, self._format, fate) or [Timed(b"", [], [], [])]
+        for due, piece in pace.spoken(pieces, self._conduct):
+            if await pace.stopped(context.stopped, due):
                 return
-            await self._connection.send_message(self._message(context, piece, fate if number == 0 else Fate.NONE))
-            if fate is Fate.CUT:
-                raise Cut
-            if fate is Fate.STALL and await _stopped(context, trio.current_time() + STALL):
-                return
+            await self._connection.send_message(self._message(context, piece, spoiling))
+            await pace.broken(fate, context.stopped)
+            spoiling = Fate.NONE
 
     def _message(self, context: _Context, piece: Timed, fate: Fate) -> str:
         times = {"chars": piece.chars, "charStartTimesMs": piece.starts, "charDurationsMs": piece.lengths}
@@ -247,10 +246,3 @@ class _Session:
             "contextId": context.name,
         }
         return spoil(told, {"audio": 5, "alignment": "none", "isFinal": "no"}, fate, "audio")
-
-
-async def _stopped(context: _Context, until: float) -> bool:
-    """Wait until then, or until no more is to be said; which of them it was."""
-    with trio.move_on_at(until):
-        await context.stopped.wait()
-    return context.stopped.is_set()

@@ -1,12 +1,12 @@
-"""How the answers of the simulated minds and of ears that are asked by HTTP go out: at their pace, with their fate."""
+"""How the answers of simulated services go out: at their pace, with their fate."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -18,6 +18,12 @@ _FRAGMENT = 6
 _DATA = b"data: "
 
 OVERLOADED = 529
+PROMPT = 20
+"""Tokens that every prompt has."""
+PIECE = 0.1
+"""Seconds of audio that voices send at a time."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,11 @@ async def stream(
     await answer.end()
 
 
+async def ponder(conduct: Conduct, said: int) -> None:
+    """The time of a mind's answer that comes whole, of so many pieces."""
+    await trio.sleep(conduct.late(conduct.chat_delay) + said / conduct.chat_pace)
+
+
 async def whole(answer: Answer, fate: Fate, text: str, message: Callable[[Any], Mapping[str, Any]]) -> None:
     """Send an answer that is one JSON object: `message` with this text in it."""
     wrong: dict[Fate, Any] = {Fate.TYPES: 7, Fate.HUGE: "x" * HUGE if fate is Fate.HUGE else "", Fate.EMPTY: ""}
@@ -112,12 +123,29 @@ async def whole(answer: Answer, fate: Fate, text: str, message: Callable[[Any], 
     await answer.end()
 
 
-async def broken(fate: Fate) -> None:
-    """What happens in the middle of an answer. Raises `Cut`."""
+def spoken(pieces: Iterable[T], conduct: Conduct) -> Iterator[tuple[float, T]]:
+    """Each piece of audio, and when it is due: the first now."""
+    start = trio.current_time()
+    for number, piece in enumerate(pieces):
+        yield start + number * PIECE / conduct.tts_pace, piece
+
+
+async def broken(fate: Fate, stop: trio.Event | None = None) -> None:
+    """What happens in the middle of an answer; it stalls until it is told to stop, or goes on. Raises `Cut`."""
     if fate is Fate.CUT:
         raise Cut
     if fate is Fate.STALL:
-        await trio.sleep(STALL)
+        await stopped(stop, trio.current_time() + STALL)
+
+
+async def stopped(stop: trio.Event | None, until: float) -> bool:
+    """Wait until then, or until it is told to stop; which of them it was."""
+    if stop is None:
+        await trio.sleep_until(until)
+        return False
+    with trio.move_on_at(until):
+        await stop.wait()
+    return stop.is_set()
 
 
 def _spoiled(reply: Reply, fate: Fate) -> Sequence[bytes]:

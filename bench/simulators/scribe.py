@@ -18,7 +18,7 @@ from trio_websocket import WebSocketConnection
 
 from bench.simulators.conduct import Conduct
 from bench.simulators.door import Asked, Behind
-from bench.simulators.ear import WORD, Ear, spread
+from bench.simulators.ear import Ear, Unfit, spread
 
 PATIENCE = 15.0
 """Seconds without audio, after which the service says goodbye in the ordinary way (code 1000)."""
@@ -38,10 +38,6 @@ _RANGES = {
 }
 """What it is if it is not given, the least and the most."""
 _FIELDS: dict[str, type] = {"audio_base_64": str, "commit": bool, "sample_rate": int}
-
-
-class Unfit(Exception):
-    """A parameter, or a message, that the service refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,6 @@ class _Session(Ear):
         super().__init__(connection, conduct, *_FORMATS[settings.audio_format])
         self._settings, self.patience = settings, PATIENCE
         self._start = 0.0
-        self._told = 0
         self._first = True
         self._quiet: float | None = None
         """Seconds of silence since somebody spoke; None before."""
@@ -176,9 +171,8 @@ class _Session(Ear):
             if not self.hearing:
                 continue
             heard = self.position - self._start
-            if int(heard / WORD) > self._told:
-                self._told = int(heard / WORD)
-                self.interim({"message_type": "partial_transcript", "text": self.words(heard)})
+            if (words := self.news(heard)) is not None:
+                self.interim({"message_type": "partial_transcript", "text": words})
             if loud:
                 self._quiet = 0.0
             elif self._quiet is not None:
@@ -206,7 +200,7 @@ class _Session(Ear):
             messages.append(self._detailed())
         self.final(*messages)
         self.end()
-        self._start, self._told, self._quiet = self.position, 0, None
+        self._start, self._quiet = self.position, None
 
     def _detailed(self) -> dict[str, Any]:
         words: list[dict[str, Any]] = []

@@ -16,7 +16,8 @@ from typing import Any
 import trio
 from trio_websocket import WebSocketConnection
 
-from bench.simulators.conduct import HUGE, STALL, Conduct, Cut, Fate
+from bench.simulators import pace
+from bench.simulators.conduct import HUGE, STALL, Conduct, Fate
 from bench.simulators.door import Answer, Asked, Behind, Refusal
 from parlance.actors.speaker.rehearsal import sound
 from parlance.codecs.convert import convert
@@ -24,10 +25,6 @@ from parlance.codecs.format import TELEPHONE, Encoding, Format
 
 WORD = 0.085
 """Seconds a word takes."""
-PIECE = 0.1
-"""Seconds of audio sent at a time."""
-SPEED = 5.0
-"""Times real time."""
 FLUSHES, WINDOW = 20, 60.0
 """So many `Flush` messages are heeded in so many seconds (https://developers.deepgram.com/docs/tts-ws-flush)."""
 LONGEST = 2000
@@ -53,7 +50,7 @@ def _sound(wanted: Format) -> bytes:
 
 def audio(text: str, wanted: Format) -> list[bytes]:
     """`text` spoken, in pieces."""
-    size = int(PIECE * wanted.rate) * wanted.width
+    size = int(pace.PIECE * wanted.rate) * wanted.width
     whole = round(len(text.split()) * WORD * wanted.rate) * wanted.width
     prepared = _sound(wanted)
     prepared *= math.ceil(whole / len(prepared))
@@ -108,29 +105,18 @@ def _format(asked: Asked) -> Format:
 
 async def speak(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
     """Deepgram's v1/speak."""
-    try:
-        check(asked)
-        text = _text(asked.body, "text")
-        if len(text) > LONGEST:
-            raise Refusal(413, f"the text has more than {LONGEST} characters")
-        if (container := asked.first("container", "wav")) not in ("none", "wav"):
-            raise Refusal(400, "container must be none or wav")
-    except Refusal as refusal:
-        # As in deepgram-sdk 7.17, `types/error_response_legacy_error`.
-        told = {"err_code": "INVALID_REQUEST", "err_msg": str(refusal), "request_id": "1"}
-        await answer.whole(refusal.status, told)
-        return
+    check(asked)
+    text = _text(asked.body, "text")
+    if len(text) > LONGEST:
+        raise Refusal(413, f"the text has more than {LONGEST} characters")
+    if (container := asked.first("container", "wav")) not in ("none", "wav"):
+        raise Refusal(400, "container must be none or wav")
     await voice(text, _format(asked), answer, fate, conduct, boxed=container == "wav")
 
 
 async def speech(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
     """OpenAI's audio/speech: 16-bit PCM at 24 kHz."""
-    try:
-        text = _input(asked.body)
-    except Refusal as refusal:
-        told = {"message": str(refusal), "type": "invalid_request_error", "param": None, "code": None}
-        await answer.whole(refusal.status, {"error": told})
-        return
+    text = _input(asked.body)
     await voice(text, Format("pcm16", 24000), answer, fate, conduct, kind="audio/pcm")
 
 
@@ -176,20 +162,17 @@ async def voice(
     boxed: bool = False,
 ) -> None:
     """`text` spoken, as the body of an answer of content type `kind`; `boxed`: in a WAV file."""
-    start = trio.current_time() + conduct.late(conduct.tts_delay)
+    await trio.sleep(conduct.late(conduct.tts_delay))
     if fate is Fate.TYPES:
-        await trio.sleep_until(start)
         await answer.whole(200, {"audio": None, "text": [len(text)]})
         return
     pieces = spoiled(text, wanted, fate)
     answer.begin("audio/wav" if boxed or fate is Fate.RATE else kind)
-    for number, piece in enumerate(wav(pieces, wanted) if boxed and fate is not Fate.RATE else pieces or [b""]):
-        await trio.sleep_until(start + number * PIECE / SPEED)
+    body = wav(pieces, wanted) if boxed and fate is not Fate.RATE else pieces or [b""]
+    for due, piece in pace.spoken(body, conduct):
+        await trio.sleep_until(due)
         await answer.piece(piece)
-        if fate is Fate.CUT:
-            raise Cut
-        if fate is Fate.STALL:
-            await trio.sleep(STALL)
+        await pace.broken(fate)
     await answer.end()
 
 
@@ -267,18 +250,15 @@ class _Session:
         if fate is Fate.SILENT:
             await trio.sleep(STALL)
             return
-        start = trio.current_time() + self._conduct.late(self._conduct.tts_delay)
+        if await pace.stopped(self._cleared, trio.current_time() + self._conduct.late(self._conduct.tts_delay)):
+            return
         # Half a message there can be here: the one that says that all is spoken.
         pieces = audio(text, self._format) if fate is Fate.HALF else spoiled(text, self._format, fate)
-        for number, piece in enumerate(pieces):
-            with trio.move_on_at(start + number * PIECE / SPEED):
-                await self._cleared.wait()
+        for due, piece in pace.spoken(pieces, self._conduct):
+            if await pace.stopped(self._cleared, due):
                 return
             await self._connection.send_message(piece)
-            if fate is Fate.CUT:
-                raise Cut
-            if fate is Fate.STALL:
-                await trio.sleep(STALL)
+            await pace.broken(fate)
         await self._done(fate)
 
     async def _done(self, fate: Fate) -> None:

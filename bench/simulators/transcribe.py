@@ -68,12 +68,7 @@ def wav(data: bytes) -> Wav:
 
 async def transcriptions(asked: Asked, answer: Answer, fate: Fate, conduct: Conduct) -> None:
     start = trio.current_time() + conduct.late(conduct.stt_delay)
-    try:
-        fields, sound = _request(asked)
-    except Refusal as refusal:
-        error = {"message": str(refusal), "type": "invalid_request_error", "param": None, "code": None}
-        await answer.whole(refusal.status, {"error": error})
-        return
+    fields, sound = _request(asked)
     await trio.sleep_until(start)
     text, kind = conduct.text or TEXT, fields.get("response_format", "json")
     if fields.get("stream") == "true" and fields["model"] != _WHISPER:

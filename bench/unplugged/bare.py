@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import httpx
@@ -48,9 +48,7 @@ async def trips(combination: Sequence[str], hosts: Hosts, speech: bytes) -> dict
 
 async def ear(name: str, speech: bytes) -> Asked:
     if name in ears.ASKED:
-        requests: list[httpx.Request] = []
-        await ears.request(name, 1, requests)
-        return b"", (), await _page(requests[0])
+        return await _page(ears.request, name)
     made = ears.made(name)
     wire = made._wire()
     said = [*wire.begin(1).send]
@@ -72,9 +70,7 @@ async def mind(name: str, speech: bytes) -> Asked:
 
 async def voice(name: str, speech: bytes) -> Asked:
     if name in voices.ASKED:
-        requests: list[httpx.Request] = []
-        await voices.request(name, 1, requests)
-        return b"", (), await _page(requests[0])
+        return await _page(voices.request, name)
     made = voices.made(name)
     pool = made._pool
     phrase = made._make().say("Of course, let me just have a look at the calendar.", 0.0)
@@ -117,10 +113,13 @@ def _handshake(url: str, headers: Mapping[str, str]) -> bytes:
     return _head("GET", url, {**more, **headers})
 
 
-async def _page(request: httpx.Request) -> bytes:
-    body = await request.aread()
-    headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
-    return _post(str(request.url), headers, body)
+async def _page(make: Callable[[str, int, list[httpx.Request]], Awaitable[float]], name: str) -> Asked:
+    """The request that an adapter makes."""
+    requests: list[httpx.Request] = []
+    await make(name, 1, requests)
+    body = await requests[0].aread()
+    headers = {name: value for name, value in requests[0].headers.items() if name not in ("host", "content-length")}
+    return b"", (), _post(str(requests[0].url), headers, body)
 
 
 def _post(url: str, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -13,7 +13,7 @@ import trio
 
 from bench.cast import NOWHERE, agent
 from bench.unplugged.messages import recorded
-from parlance.actors.thinker.mind import Minds
+from parlance.actors.thinker.mind import ModelMinds
 from parlance.actors.thinker.port import Line, Token
 from parlance.registry import Registry
 
@@ -41,16 +41,13 @@ class Way:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
 
-    async def aclose(self) -> None:
-        pass
-
 
 @cache
-def made(name: str) -> Minds:
+def made(name: str) -> ModelMinds:
     """The adapter's own, with its wire and its settings."""
     chosen = agent("bench", ("deepgram", name, "deepgram"), NOWHERE)
     found = Registry().one("mind", chosen, 0)
-    assert isinstance(found, Minds)
+    assert isinstance(found, ModelMinds)
     return found
 
 
@@ -75,7 +72,7 @@ def path(name: str) -> str:
 
 async def token(name: str, count: int) -> float:
     real = made(name)
-    mind = Minds(real.dial, real.service, real.wire, Way(event(name)))()
+    mind = ModelMinds(real.dial, real.service, real.wire, Way(event(name)))()
     async with mind.think(HISTORY) as thoughts:
         found = [await anext(thoughts)]
         begin = process_time()

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
 from fakes import row
 
 from bench import __main__ as command
-from bench import machine, trial
+from bench import machine, plan, trial
 from bench.trial import Stage
 
 CORES = machine.cores(1)
 
 
-async def test_a_real_server_understands_the_callers_in_every_dialect() -> None:
+async def test_a_real_server_understands_the_callers_in_every_dialect(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The caller who cuts in has said so 5.6 s after he has dialed: what he is answered is in the window.
+    monkeypatch.setattr(plan, "PATIENCE", 1.5)
     found: dict[str, dict[str, Any]] = {}
 
     async def one(carrier: Any, webhooks: int) -> None:
-        short = row(2, carrier=carrier, webhooks=webhooks, visited=True, seconds=10.0, ramp=0.5)
-        found[carrier] = await trial.run(short, command.choose, Stage(CORES, waveform=False, settle=0.5))
+        short = row(2, carrier=carrier, webhooks=webhooks, visited=True, seconds=7.0, ramp=0.5)
+        found[carrier] = await trial.run(short, command.choose, Stage(CORES, waveform=False, settle=0.2))
 
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -32,5 +35,5 @@ async def test_a_real_server_understands_the_callers_in_every_dialect() -> None:
         assert (run["turns"]["interrupted"], run["turns"]["uncleared"]) == (1, 0)
         assert run["visits"]["made"] == run["greeting_ms"]["n"] > 0
     posted = found["ringover"]["webhooks"]
-    assert posted["ok"] == posted["sent"] == sum(posted["counted"].values()) == 300
+    assert posted["ok"] == posted["sent"] == sum(posted["counted"].values()) == 150
     assert set(posted["counted"]) == {"ringover ok", "twilio ok"}

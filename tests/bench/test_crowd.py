@@ -166,7 +166,7 @@ async def test_callers_that_are_stopped_for_a_moment_find_their_run_void() -> No
     with trio.fail_after(15):
         async with trio.open_nursery() as nursery:
             server = await nursery.start(partial(trio_websocket.serve_websocket, Agent().serve, "127.0.0.1", 0, None))
-            spec = {"url": f"ws://127.0.0.1:{server.port}/", "ramp": 0.1, "seconds": 2.5, "patience": 0.3}
+            spec = {"url": f"ws://127.0.0.1:{server.port}/", "ramp": 0.1, "seconds": 1.8, "patience": 0.3}
             said = await stopped(spec)
             nursery.cancel_scope.cancel()
     callers = said["callers"]
@@ -192,7 +192,7 @@ async def stopped(spec: dict[str, Any]) -> dict[str, Any]:
             process.send_signal(signal.SIGSTOP)
             await trio.sleep(0.3)
             process.send_signal(signal.SIGCONT)
-            await trio.sleep(0.2)
+            await trio.sleep(0.1)
         while part := await process.stdout.receive_some():
             said += part
         assert await process.wait() == 0

@@ -16,10 +16,12 @@ from bench.cast import SETTINGS, combination
 from parlance.engine.trace import ChildRestarted, Record, TurnBegan, TurnEnded
 
 
-async def test_a_short_run_loses_nobody_and_leaves_nothing() -> None:
-    chosen = rough.parsed(["--calls", "7", "--seconds", "3", "--errors", "0.1", "--stalls", "0", "--cuts", "0.05"])
+async def test_a_short_run_loses_nobody_and_leaves_nothing(brief: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rough, "PAUSE", (0.2, 0.5))
+    monkeypatch.setattr(rough, "WATCH", 0.5)
+    chosen = rough.parsed(["--calls", "7", "--seconds", "1", "--errors", "0.05", "--stalls", "0", "--cuts", "0.03"])
     told: list[str] = []
-    result = await rough.measured(chosen, told.append)
+    result = await rough.measured(chosen, told.append, brief)
     assert result.broke == []
     assert result.calls == 7
     assert result.utterances["answered"] + result.utterances["apologized"] >= 7
@@ -71,10 +73,11 @@ def test_restarts_are_counted_within_the_time_of_the_budget(at: tuple[float, ...
         ({"left": {"descriptors": (9, 10)}}, "descriptors left: 10, before 9"),
         ({"left": {"connections": (0, 1)}}, "connections left: 1, before 0"),
         ({"drawn": {}}, "the simulators did not fail once"),
+        ({"utterances": Counter()}, "nobody said anything"),
     ],
 )
 def test_what_does_not_hold_is_told(change: dict[str, Any], told: str) -> None:
-    good = {"most": 3, "left": {"tasks": (5, 5)}, "drawn": {"utterance cut": 1}}
+    good = {"utterances": Counter(answered=1), "most": 3, "left": {"tasks": (5, 5)}, "drawn": {"utterance cut": 1}}
     assert rough.Result(7, **good).broke == []
     (line,) = rough.Result(7, **{**good, **change}).broke
     assert line.startswith(told)

@@ -163,6 +163,7 @@ async def test_what_is_no_message_ends_the_stream(there: Town, message: str) -> 
         assert await phone.closed() == 1008
 
 
+@pytest.mark.swift
 async def test_who_says_nothing_is_hung_up_on(there: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flux, "PATIENCE", 0.1)
     async with there.dial("deepgram", PATH) as phone:

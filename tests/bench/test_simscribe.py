@@ -71,6 +71,7 @@ async def test_times_come_besides_if_they_are_asked_for(there: Town) -> None:
     ]
 
 
+@pytest.mark.swift
 async def test_silence_commits_if_it_is_asked_to(there: Town) -> None:
     async with there.dial("elevenlabs", VAD) as phone:
         await send(phone, *[QUIET] * 8, *[LOUD] * 3, *[QUIET] * 4)
@@ -91,6 +92,7 @@ async def test_much_audio_is_committed_without_being_asked(there: Town, monkeypa
         assert (await phone.until("committed_transcript"))[-1]["text"] == TEXT
 
 
+@pytest.mark.swift
 async def test_who_sends_no_audio_is_told_goodbye(there: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scribe, "PATIENCE", 0.1)
     async with there.dial("elevenlabs", PATH) as phone:

@@ -62,13 +62,14 @@ async def test_it_streams_words_and_then_all_of_them() -> None:
     assert [event for event in told if not like_one_of(event, recorded("transcription"))] == []
 
 
+@pytest.mark.swift
 async def test_it_takes_its_time() -> None:
     conduct = calm()
     conduct.stt_delay = 0.2
     start = trio.current_time()
     async with asking("openai", conduct) as client:
         await client.post(PATH, **request())
-    assert 0.2 <= trio.current_time() - start < 2
+    assert trio.current_time() - start == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ async def test_an_answer_is_spoiled(fate: Fate, told: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"response_format": "text"}, {"stream": "true"}])
 @pytest.mark.parametrize("fate", [Fate.HALF, Fate.CUT, Fate.STALL, Fate.SILENT, Fate.ERROR])
+@pytest.mark.swift
 async def test_an_answer_is_not_whole(fate: Fate, fields: dict[str, str]) -> None:
     conduct = calm()
     conduct.fates.append(fate)
@@ -94,7 +96,7 @@ async def test_an_answer_is_not_whole(fate: Fate, fields: dict[str, str]) -> Non
             assert await until_cut(client, PATH, **asked)
         elif fate in (Fate.STALL, Fate.SILENT):
             with pytest.raises(httpx.ReadTimeout):
-                await client.post(PATH, **asked, timeout=0.3)
+                await client.post(PATH, **asked, timeout=10)
         else:
             answer = await client.post(PATH, **asked)
             assert answer.status_code == (500 if fate is Fate.ERROR else 200)

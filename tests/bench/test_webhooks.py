@@ -104,11 +104,17 @@ class Door(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    """The sender connects many times at once; what does not fit into the queue comes again a second later."""
+
+
 @contextmanager
 def door(mode: str) -> Iterator[Any]:
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    server.mode, server.taken, server.daemon_threads = mode, 0, True
-    thread = threading.Thread(target=server.serve_forever)
+    server: Any = Server(("127.0.0.1", 0), Door)
+    server.mode, server.taken = mode, 0
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
         yield server

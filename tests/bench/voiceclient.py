@@ -11,8 +11,10 @@ import httpx
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+from bench.simulators import speak
 from bench.simulators.conduct import HUGE, Conduct
 from bench.simulators.town import doors
+from parlance.codecs.format import TELEPHONE
 
 
 class Client:
@@ -33,14 +35,14 @@ class Client:
             await trio.aclose_forcefully(stream)
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=4) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=4, verify=False) as client:
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             return await client.post(path, content=content, headers=self.header | headers)
 
     async def got(self, path: str, body: Any, seconds: float) -> bytes:
         """What has come of an answer after so long."""
         body_so_far = b""
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=None) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=None, verify=False) as client:
             with trio.move_on_after(seconds):
                 async with client.stream("POST", path, json=body, headers=self.header) as response:
                     async for chunk in response.aiter_raw():
@@ -50,9 +52,14 @@ class Client:
 
 
 async def start(nursery: trio.Nursery, name: str, header: dict[str, str], **conduct: Any) -> Client:
-    """The simulated provider of that name, without delays, and a client of it."""
-    known = Conduct(tts_delay=0.0, **conduct)
+    """The simulated provider of that name, quick and without delays, and a client of it."""
+    known = Conduct(tts_delay=0.0, tts_pace=100.0, **conduct)
     return Client(known, await nursery.start(doors(known)[name].serve, 0), header)
+
+
+def spoken(text: str) -> bytes:
+    """All of its audio, as a telephone has it."""
+    return b"".join(speak.audio(text, TELEPHONE))
 
 
 async def tell(socket: WebSocketConnection, **message: Any) -> None:
