@@ -66,7 +66,7 @@ def call(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play a recorded caller through a whole call, in real time, and show it as it happens."""
+    """Play a recorded caller through a whole call, in real time, and show it as it happens. Exit code 1: it failed."""
     chosen, known = root.settings(config)
     root.logs(chosen.log.model_copy(update={"level": "warning"}))
     show = Show(json=as_json)
@@ -76,10 +76,12 @@ def call(
     turns = rows(records)
     if as_json:
         print(json.dumps({"event": "Waterfall", "turns": turns, "summary": summary(turns)}))
-        return
-    show.console.print()
-    show.console.print(Chart(turns))
-    show.console.print(f"\n{out}/call.wav (caller left, agent right), {out}/transcript.txt, {out}/trace.jsonl")
+    else:
+        show.console.print()
+        show.console.print(Chart(turns))
+        show.console.print(f"\n{out}/call.wav (caller left, agent right), {out}/transcript.txt, {out}/trace.jsonl")
+    if play.failed(records):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -114,7 +116,7 @@ def serve(
 @app.command()
 def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the agents that would answer."""
-    _, known = root.settings(config)
+    _, known = root.settings(config, keys=False)
     facts = [
         {
             "name": agent.name,
@@ -142,17 +144,18 @@ def providers(
         bool, typer.Option("--check", help="Make one real request to each, which may cost a little.")
     ] = False,
     agent: Annotated[
-        list[str] | None, typer.Option(help="Only these agents' providers; several times for several.")
+        list[str] | None,
+        typer.Option(help="Only these agents' providers; several times for several. Default: every listed agent's."),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the ears, minds and voices that the agents use, and with --check whether they work and how fast."""
-    chosen, known = root.settings(config)
+    chosen, known = root.settings(config, keys=check)
     root.logs(chosen.log.model_copy(update={"level": "error"}))
     if unknown := sorted(set(agent or ()) - set(known)):
         raise Misconfigured(f"there is no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    wanted = {name: known[name] for name in agent or known}
+    wanted = {name: known[name] for name in agent or known if agent or known[name].listed}
     if not check:
         _tell([asdict(provider) for provider, _ in checkup.listed(wanted)], roster.providers, as_json)
         return

@@ -24,6 +24,7 @@ from parlance.codecs import wav
 from parlance.codecs.convert import convert
 from parlance.codecs.format import Format
 from parlance.engine.agent import Agent
+from parlance.engine.agent import Provider as Wanted
 from parlance.engine.errors import ParlanceError, Unreachable, plain
 from parlance.registry import ROLES, Registry, settings
 
@@ -40,16 +41,18 @@ PIECE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One ear, mind or voice of some agents. `place`: 0 is the one that is wanted, 1 the first fallback, and so on."""
+    """One ear, mind or voice of some agents. `places`: where it stands in their chains: 0 is the one that is wanted, 1
+    the first fallback, and so on.
+    """
 
     role: str
     kind: str
-    place: int
+    places: tuple[int, ...]
     agents: tuple[str, ...]
     model: str = ""
     host: str = ""
     key: str = ""
-    """Where the key comes from: a variable's name or a file's; never the key."""
+    """Where the key comes from, a variable's name or a file's, and whether it is set; never the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +70,33 @@ class Health:
     error: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self.provider), "agents": list(self.provider.agents)} | {
-            name: getattr(self, name) for name in ("ready", "first", "whole", "told", "error")
-        }
+        shown = {name: getattr(self, name) for name in ("ready", "first", "whole", "told", "error")}
+        return {**asdict(self.provider), **shown}
 
 
 def listed(agents: Mapping[str, Agent]) -> list[tuple[Provider, Agent]]:
-    """Every provider once for each place it has in a chain, and one of its agents; those of the most agents first."""
-    found: dict[tuple[str, int, str], tuple[Provider, Agent]] = {}
+    """Every provider once, and an agent that has it at the first of its places; those of the most agents first."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
     for agent in agents.values():
         for role in ROLES:
             for place, chosen in enumerate(getattr(agent, role).chain):
-                key = (role, place, chosen.model_dump_json())
-                names = (*(found[key][0].agents if key in found else ()), agent.name)
-                found[key] = _described(role, chosen.kind, place, names, settings(role, chosen)), agent
-    return sorted(found.values(), key=lambda entry: (entry[0].role, entry[0].place, -len(entry[0].agents)))
+                found.setdefault((role, chosen.identity), {}).setdefault(agent.name, place)
+    rows = []
+    for (role, _), users in found.items():
+        first = agents[min(users, key=lambda name: users[name])]
+        rows.append((_described(role, users, getattr(first, role).chain[users[first.name]]), first))
+    return sorted(rows, key=lambda row: (row[0].role, row[0].places, -len(row[0].agents)))
 
 
-def _described(role: str, kind: str, place: int, agents: tuple[str, ...], chosen: Any) -> Provider:
+def _described(role: str, users: Mapping[str, int], wanted: Wanted) -> Provider:
+    """`users`: the agents, and its place in each."""
+    chosen = settings(role, wanted)
     model = next((str(value) for name in ("model", "voice") if (value := getattr(chosen, name, ""))), "")
-    if not isinstance(chosen, Service):
-        return Provider(role, kind, place, agents, model, "on this machine")
-    key = str(chosen.key_file or chosen.key_env) if chosen.key() else ""
-    return Provider(role, kind, place, agents, model, urlsplit(chosen.url).netloc.rpartition("@")[2], key)
+    host, key = "on this machine", ""
+    if isinstance(chosen, Service):
+        host = urlsplit(chosen.url).netloc.rpartition("@")[2]
+        key = chosen.origin()
+    return Provider(role, wanted.kind, tuple(sorted(set(users.values()))), tuple(users), model, host, key)
 
 
 async def check(agents: Mapping[str, Agent], told: Callable[[Provider], None]) -> list[Health]:
@@ -100,7 +107,7 @@ async def check(agents: Mapping[str, Agent], told: Callable[[Provider], None]) -
         told(provider)
         try:
             with trio.fail_after(PATIENCE), alone():
-                one = registry.one(provider.role, agent, provider.place)
+                one = registry.one(provider.role, agent, provider.places[0])
                 results.append(await _one(provider, one))
         except trio.TooSlowError:
             results.append(Health(provider, error=f"not done within {PATIENCE:g} s"))

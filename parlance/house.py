@@ -36,7 +36,7 @@ from parlance.engine.saturation import Saturation
 from parlance.engine.trace import Sink
 from parlance.engine.watch import Watch
 from parlance.office import Office
-from parlance.registry import Crew, Registry
+from parlance.registry import Registry
 from parlance.settings import Settings
 from parlance.switchboard.arrivals import POLICY
 from parlance.switchboard.entry import Entry
@@ -70,9 +70,9 @@ class House:
             known = ", ".join(sorted(self.agents))
             raise Misconfigured(f"default_agent: there is no agent {settings.default_agent!r}; there are {known}")
         self.registry = Registry()
-        self.crews: dict[str, Crew] = {
-            name: self.registry.crew(agent) for name, agent in self.agents.items() if only is None or name == only
-        }
+        self.crews = self.registry.crews(self.agents.values() if only is None else (self.agents[only],))
+        if only is None:
+            self.agents = {name: crew.agent for name, crew in self.crews.items()}
         wanting = [crew for crew in self.crews.values() if crew.agent.interruption.second_opinion == "silero"]
         # One for all calls: it is asked between two awaits, and remembers nothing from one candidate to the next.
         self.silero = Silero() if wanting else None
@@ -114,9 +114,10 @@ class House:
         names = [crew.agent.name for crew in crews]
         texts = [text for crew in crews for text in (crew.agent.greeting, *(str(text) for _, text in crew.agent.lines))]
         while faults := await prepared.prepare(voice, texts, lines(self.settings)):
-            for fault in faults:
-                log.warning("a line could not be prepared", agents=names, error=str(fault))
-            if not any(fault.retry for fault in faults):
+            for fault in dict.fromkeys(map(str, faults)):
+                told = "the agents' own lines could not be spoken: callers may hear silence in their place"
+                log.warning(told, agents=names, error=fault)
+            if not any(fault.retry or fault.after is not None for fault in faults):
                 break
             ready.started()
             await trio.sleep(wait)

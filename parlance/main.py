@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -32,12 +33,14 @@ from parlance.workers import deaf, obey
 log = structlog.get_logger()
 
 
-def settings(file: Path | None) -> tuple[Settings, dict[str, Agent]]:
-    """The settings and every agent. Raises `Misconfigured` with every fault in one message."""
+def settings(file: Path | None, *, keys: bool = True) -> tuple[Settings, dict[str, Agent]]:
+    """The settings and every agent. Raises `Misconfigured` with every fault in one message. `keys`: whether the keys of
+    the agents' providers must be there.
+    """
     known: dict[str, Agent] = {}
 
     def read(paths: Sequence[Path]) -> dict[str, Agent]:
-        known.update(agents.load(paths, checks=(faults, script.faults)))
+        known.update(agents.load(paths, checks=(partial(faults, keys=keys), script.faults)))
         return known
 
     chosen = config.load(file, agents=read)

@@ -6,7 +6,7 @@ It belongs to the composition root: it may import everything, and of the rooms n
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from parlance.codecs.format import TELEPHONE, Format
 from parlance.codecs.resample import RATES, fourier
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Misconfigured
-from parlance.engine.trace import Record
+from parlance.engine.message import How
+from parlance.engine.trace import CallEnded, Record
 from parlance.house import House
 from parlance.settings import Settings
 from parlance.terminal.live import Show
@@ -76,7 +77,8 @@ async def play(
     """
     speech = await trio.to_thread.run_sync(load, recording)
     if name not in agents:
-        raise Misconfigured(f"there is no agent {name!r}; there are {', '.join(sorted(agents))}")
+        own = "your own are in the files and folders that the setting `agents` names"
+        raise Misconfigured(f"there is no agent {name!r}; there are {', '.join(sorted(agents))}; {own}")
     house = House(settings, agents, only=name)
     recorder = Recorder(out, date=now)
     caller = Caller(speech, recorder.tracks(TELEPHONE.rate))
@@ -100,6 +102,11 @@ async def play(
     if signals:
         raise SystemExit(128 + signals[0])
     return records
+
+
+def failed(records: Sequence[Record]) -> bool:
+    """Whether the call ended because something of ours, or of a provider's, did not work."""
+    return any(isinstance(record.event, CallEnded) and record.event.how == How.FAILED.value for record in records)
 
 
 async def _watch(scope: trio.CancelScope, signals: list[int], *, task_status: trio.TaskStatus[None]) -> None:

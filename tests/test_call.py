@@ -135,6 +135,24 @@ async def test_a_voice_that_says_no_ends_the_reply_and_is_not_asked_again(
     assert stage.all(t.TurnBegan)[1].cue == "regret"
 
 
+async def test_a_caller_whom_no_ear_will_hear_is_told_at_once_whichever_task_runs_first(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(10):
+        stage = Stage()
+
+        def refuse(told: object) -> AbstractAsyncContextManager[object]:
+            raise Rejected("fake ear", "401 wrong key")
+
+        monkeypatch.setattr(stage.ear, "open", refuse)
+        await stage.play(until=20)
+        assert [fault.child for fault in stage.all(t.ChildFailed)] == ["listener"]
+        assert stage.all(t.ChildRestarted) == []
+        assert [turn.heard for turn in stage.all(t.TurnEnded)] == [stage.agent.lines.apology]
+        assert stage.at(t.TurnBegan)[0] < 0.05
+        assert stage.all(t.CallEnded) == [t.CallEnded("failed", "listener failed: fake ear: 401 wrong key", "house")]
+
+
 async def test_an_error_is_named_and_not_the_nursery_it_came_through(autojump_clock: object) -> None:
     stage = Stage(ear=["!"] * 6)
     await stage.play((1.0, says(0.8)), until=20)

@@ -26,10 +26,12 @@ from test_house import start
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 
 from parlance import main as root
+from parlance import play
 from parlance.__main__ import main
 from parlance.agents import load
 from parlance.codecs import mulaw
 from parlance.engine.agent import Agent
+from parlance.engine.trace import CallEnded, Record
 from parlance.play import load as recording
 from parlance.settings import Settings
 
@@ -203,7 +205,9 @@ def test_an_unknown_agent_gets_the_names_of_those_there_are(command: Command, he
     (here / "caller.wav").write_bytes(wav(8000))
     done = command("call", "caller.wav", "--agent", "nobody")
     known = "callcenter, receptionist, rehearsal, sales"
-    assert (done.code, done.out, done.lines) == (2, "", [f"parlance: there is no agent 'nobody'; there are {known}"])
+    own = "your own are in the files and folders that the setting `agents` names"
+    assert (done.code, done.out) == (2, "")
+    assert done.lines == [f"parlance: there is no agent 'nobody'; there are {known}; {own}"]
     assert not (here / "out").exists()
 
 
@@ -295,6 +299,17 @@ def test_a_default_agent_that_does_not_exist_is_refused_at_start(
     assert "receptionist" in fault
 
 
+@pytest.mark.parametrize(("how", "code"), [("completed", 0), ("failed", 1)])
+def test_a_call_that_failed_is_told_by_the_exit_code(
+    command: Command, monkeypatch: pytest.MonkeyPatch, how: str, code: int
+) -> None:
+    async def played(*_: object, **__: object) -> list[Record]:
+        return [Record(1, 2.0, CallEnded(how, "so it was"))]
+
+    monkeypatch.setattr(play, "play", played)
+    assert command("call", "caller.wav").code == code
+
+
 def test_the_agents_are_listed_for_people_and_for_programs(command: Command) -> None:
     listed = command("agents")
     facts = json.loads(command("agents", "--json").out)
@@ -384,16 +399,20 @@ async def test_a_signal_ends_a_call_whose_files_can_be_used(here: Path, number: 
 # ----------------------------------------------------------------------------------------------- serve
 
 
-@pytest.fixture
-def rehearsals(here: Path) -> Path:
-    """Settings with which every agent is a rehearsal, so that a server is up at once."""
-    (here / "agents").mkdir()
+def rehearse(folder: Path, settings: str) -> Path:
+    """Settings of that name with which every agent is a rehearsal, so that a server is up at once."""
+    (folder / "agents").mkdir()
     for name in ("receptionist", "sales", "callcenter"):
         text = f"name: {name}\near: rehearsal\nmind: rehearsal\nvoice: rehearsal\n"
-        (here / "agents" / f"{name}.yaml").write_text(text)
-    settings = here / "rehearsals.toml"
-    settings.write_text('agents = ["agents"]\n')
-    return settings
+        (folder / "agents" / f"{name}.yaml").write_text(text)
+    path = folder / settings
+    path.write_text('agents = ["agents"]\n')
+    return path
+
+
+@pytest.fixture
+def rehearsals(here: Path) -> Path:
+    return rehearse(here, "rehearsals.toml")
 
 
 async def closing(line: WebSocketConnection) -> tuple[int, str]:

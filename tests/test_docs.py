@@ -54,6 +54,21 @@ def written(name: str, heading: str) -> dict[str, str]:
     return found
 
 
+# ------------------------------------------------------------------------------------------- installing
+
+
+def test_nobody_is_told_to_install_by_name() -> None:
+    """The package indexes have a `parlance` that is somebody else's."""
+    texts = [
+        path
+        for folder in (DOCS, ROOT / "parlance")
+        for path in folder.rglob("*")
+        if path.suffix in (".md", ".py", ".yaml")
+    ]
+    for path in (*texts, ROOT / "README.md"):
+        assert not re.search(r"install\s+'?parlance", path.read_text("utf-8")), path
+
+
 # ------------------------------------------------------------------------------------------- settings
 
 
@@ -124,6 +139,7 @@ def agent(text: str, folder: Path) -> Agent:
     return next(reversed(load.load([folder / "agents"], checks=(faults, script.faults)).values()))
 
 
+NAMED = re.compile(r"\bkey_env: (\w+)")
 EXAMPLES = [(path.stem, text) for path in PAGES for text in blocks(path.read_text("utf-8"), "yaml")]
 
 
@@ -131,8 +147,8 @@ EXAMPLES = [(path.stem, text) for path in PAGES for text in blocks(path.read_tex
 def test_every_agent_shown_loads_and_so_does_every_part_of_one(
     name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _, _, model in SERVICES:
-        monkeypatch.setenv(model.model_fields["key_env"].default, "a key")
+    for variable in {model.model_fields["key_env"].default for _, _, model in SERVICES} | {*NAMED.findall(text)}:
+        monkeypatch.setenv(variable, "a key")
     if not text.startswith("name:"):
         text = "name: example\nscript: {intents: {any: {when: help, say: Yes.}}}\n" + text
     shows = agent(text, tmp_path)

@@ -27,6 +27,8 @@ from parlance.engine.agent import Agent
 from parlance.house import House
 from parlance.settings import Settings
 
+pytestmark = pytest.mark.swift
+
 BEAT = 0.02
 
 

@@ -44,7 +44,7 @@ def test_a_page_of_a_service_says_what_its_user_has_to_know(name: str) -> None:
     for _, kind, model in SERVICES:
         if PAGE.get(kind, kind) == name:
             assert f"export {model.model_fields['key_env'].default}=" in text
-    (installed,) = re.findall(r"^pip install '?parlance(?:\[(\w+)\])?'?$", text, re.MULTILINE)
+    (installed,) = re.findall(r"^pip install '?\.(?:\[(\w+)\])?'? +# in parlance's checkout$", text, re.MULTILINE)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     assert installed == (name if name in extras else "")
 

@@ -52,8 +52,8 @@ class Reader:
             raise self._garbled(f"sent {self._what} packed with {self._brief(coding)}, which nobody asked for")
         if content.lower().startswith(_WRONG[self._kind]):
             raise self._garbled(f"sent {self._brief(content)} where there should be {self._what}")
-        if self._kind == "audio" and (file := _TYPES.get(content.partition(";")[0].strip().lower())) is not None:
-            raise self._garbled(f"sent {file} where there should be bare audio")
+        if self._kind == "audio" and (what := _TYPES.get(content.partition(";")[0].strip().lower())):
+            raise self._garbled(f"sent {what} where there should be bare audio")
 
     def feed(self, chunk: bytes) -> bytes:
         """What of the body can be given on, now that `chunk` is there."""
@@ -73,13 +73,17 @@ class Reader:
 
     def _let_go(self) -> bytes:
         head, self._head = self._head or b"", None
-        for letters, file in _FILES.items():
-            if head.startswith(letters):
-                raise self._garbled(f"sent {file} where there should be bare audio")
+        if what := file(head):
+            raise self._garbled(f"sent {what} where there should be bare audio")
         return head
 
     def _garbled(self, message: str) -> Garbled:
         return Garbled(self._provider, message)
+
+
+def file(head: bytes) -> str:
+    """What file begins like this; empty: it may be bare audio."""
+    return next((what for letters, what in _FILES.items() if head.startswith(letters)), "")
 
 
 def bodies(httpx: Any) -> Callable[[bytes | str], Any]:

@@ -55,6 +55,10 @@ class Breaker:
         state = self.state(now)
         return state == "closed" or (state == "half-open" and now >= self._trial + LONGEST_PAUSE)
 
+    def resting(self, now: float) -> bool:
+        """Whether the provider has itself asked to be left alone until later."""
+        return self.asked and now < self.until
+
     def begun(self, now: float) -> None:
         """A try begins. Ends with `failed`, `succeeded` or `dropped`."""
         if self.state(now) == "half-open":
@@ -73,7 +77,7 @@ class Breaker:
     def succeeded(self, now: float) -> None:
         """Whoever has asked for a pause gets it, though a try that had begun before went well."""
         self._failures, self._pause, self._trial = 0, FIRST_PAUSE, -math.inf
-        if not (self.asked and now < self.until):
+        if not self.resting(now):
             self.until, self.asked = -math.inf, False
 
     def failed(self, now: float, error: ProviderError, since: float = math.inf) -> None:

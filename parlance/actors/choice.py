@@ -14,7 +14,9 @@ from parlance.actors.breaker import Breaker
 from parlance.engine.errors import ProviderError
 
 SHORT = 1.0
-"""Seconds that a caller can be kept waiting where a provider asks for a pause and there is no other one."""
+"""Seconds that a caller can be kept waiting where a provider needs a pause and there is no other one."""
+AGAIN = 0.3
+"""Seconds after which the only one is tried again: what refuses a connection will refuse the next one at once, too."""
 
 
 class Provided(Protocol):
@@ -56,7 +58,7 @@ class Choice(Generic[T]):
         """
         if admitted := tuple(option for option in self.options if option.breaker.admits(now)):
             return admitted
-        if able := [option for option in self.options if not _resting(option.breaker, now)]:
+        if able := [option for option in self.options if not option.breaker.resting(now)]:
             return (min(able, key=_until),)
         raise _once_more(min(self.options, key=_until).breaker, now)
 
@@ -64,19 +66,26 @@ class Choice(Generic[T]):
 class Tries(Generic[T]):
     """The tries of one answer, until one has given something of it. `option`: the present one; `wait`: the seconds to
     wait before it. Raises what `Choice.tries` raises. `first`, `last`: the option to begin or to end with,
-    if it is admitted.
+    if it is admitted; `patience`: the longest pause of the only one that is left which is waited for.
     """
 
     def __init__(
-        self, choice: Choice[T], now: float, first: Option[T] | None = None, last: Option[T] | None = None
+        self,
+        choice: Choice[T],
+        now: float,
+        first: Option[T] | None = None,
+        last: Option[T] | None = None,
+        patience: float = SHORT,
     ) -> None:
-        self.wait = 0.0
+        self.wait, self._patience = 0.0, patience
         try:
             options = choice.tries(now)
         except ProviderError as error:
-            if len(choice.options) > 1 or error.after is None or error.after > SHORT:
+            if len(choice.options) > 1 or error.after is None or error.after > patience:
                 raise
             self.wait, options = error.after, choice.options
+        else:
+            self.wait = _rest(options[0].breaker, now, patience)
         self._left = deque(sorted(options, key=lambda option: (option is last, option is not first)))
         self._again = len(self._left) == 1
         self.option = self._left.popleft()
@@ -89,15 +98,16 @@ class Tries(Generic[T]):
             return True
         # The only one is tried twice.
         again, self._again = self._again, False
-        self.wait = error.after or 0.0
-        return again and error.retry and self.wait <= SHORT
+        self.wait = AGAIN if error.after is None else error.after
+        return again and error.retry and self.wait <= self._patience
 
 
 class Trial:
     """One try of what the breaker is for. It is judged once: the first verdict counts."""
 
     def __init__(self, breaker: Breaker, now: float) -> None:
-        self._breaker, self._since, self._judged = breaker, now, False
+        self._breaker, self._since = breaker, now
+        self._judged = self._proved = False
         self._breaker.begun(now)
 
     def failed(self, now: float, error: ProviderError) -> None:
@@ -107,6 +117,7 @@ class Trial:
 
     def proved(self, now: float) -> None:
         """It has begun to give something."""
+        self._proved = True
         self._breaker.proved(now)
 
     def succeeded(self, now: float) -> None:
@@ -115,8 +126,8 @@ class Trial:
             self._breaker.succeeded(now)
 
     def dropped(self) -> None:
-        """It has shown nothing: somebody else ended it."""
-        if not self._judged:
+        """Somebody else ended it, or is about to: it will show nothing, if it has not yet."""
+        if not (self._judged or self._proved):
             self._judged = True
             self._breaker.dropped(self._since)
 
@@ -125,8 +136,10 @@ def _until(option: Option[T]) -> float:
     return option.breaker.until
 
 
-def _resting(breaker: Breaker, now: float) -> bool:
-    return breaker.asked and now < breaker.until
+def _rest(breaker: Breaker, now: float, patience: float) -> float:
+    """What is left of the pause of one that is kept out, and is asked all the same. What said no will do so again."""
+    left = breaker.until - now
+    return left if 0 < left <= patience and breaker.error is not None and breaker.error.retry else 0.0
 
 
 def _once_more(breaker: Breaker, now: float) -> ProviderError:

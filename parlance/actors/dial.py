@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
@@ -19,10 +20,12 @@ from typing import Annotated, Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 import trio
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
+from parlance.actors.verdict import verdict
 from parlance.engine.agent import Strict
-from parlance.engine.errors import Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
+from parlance.engine.agent import Variable as Variable
+from parlance.engine.errors import Missing, ProviderError, Rejected, Unreachable
 from parlance.engine.secret import Secret
 
 CLOSING = 1.0
@@ -34,11 +37,12 @@ _NO_KEY = "none"
 """Sent where there is no key; a server that wants none ignores it."""
 _LONGEST = 200
 """Characters of what a provider said that an error repeats."""
-_TRANSPORT = {"http": "http", "https": "http", "ws": "socket", "wss": "socket"}
+_SCHEMES = {"https": ("https", "http"), "http": ("https", "http"), "wss": ("wss", "ws")}
+"""Over TLS and without, by the scheme of a provider's usual address."""
+_WRAPPED = re.compile(r"""(export\s+)?[A-Z_][A-Z0-9_]*=[^=]|["']|.*["']$""")
+"""A name before a key, or quotes around it."""
 
 Patience = Annotated[float, Field(gt=0, le=60)]
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-"""The name of a variable of the environment."""
 
 
 class Service(Strict):
@@ -46,7 +50,9 @@ class Service(Strict):
 
     url: str
     key_env: Variable
-    """The environment variable that holds the key. Only a service at a `url` of your own may do without one."""
+    """The environment variable that holds the key. Unless the agent's file names it, or a `key_file`, the key goes to
+    the provider's own domain only, over TLS.
+    """
     key_file: Path | None = None
     """A file with the key and nothing else, in place of the variable."""
     connect: Patience = 3.0
@@ -59,35 +65,74 @@ class Service(Strict):
     """Seconds after which a connection that nobody uses is replaced, less up to a fifth of it, at random."""
 
     def usual(self) -> str:
-        """The provider's own address: there, a key is needed."""
+        """The provider's own address."""
         return str(type(self).model_fields["url"].default)
 
+    # What is said of an address or of a key that is none is without it: it may hold a secret.
+
     @model_validator(mode="after")
-    def _reachable(self) -> Service:
-        usual = self.usual()
-        wanted = [scheme for scheme, kind in _TRANSPORT.items() if kind == _TRANSPORT[urlsplit(usual).scheme]]
-        parts = urlsplit(self.url)
-        if parts.scheme not in wanted or not _named(parts) or parts.query or parts.fragment:
-            raise ValueError(f"url: {self.url!r} is not an address like {usual}")
-        key = self._text()
-        if self.url == usual and not key:
-            raise ValueError(f"no key: set the environment variable {self.key_env}, or `url` of a server without")
-        if not (key.isascii() and key.isprintable()):
-            where = self.key_file or f"the environment variable {self.key_env}"
-            raise ValueError(f"the key in {where} has characters that no key has")
+    def _reachable(self, info: ValidationInfo) -> Service:
+        """Where the validation's context says `keys: False`, they need not be there."""
+        usual, parts = self.usual(), _split(self.url)
+        secure, plain = _SCHEMES[urlsplit(usual).scheme]
+        if parts is None:
+            raise ValueError(f"url: is not an address like {usual}")
+        if parts.scheme not in (secure, plain):
+            raise ValueError(f"url: must begin with {secure}:// (or {plain}://)")
+        if "@" in parts.netloc:
+            raise ValueError("url: must be without a name and password: a key is named by key_env or key_file")
+        if parts.query or parts.fragment:
+            raise ValueError("url: must end before its ? or #")
+        if self._trusted() and (info.context or {}).get("keys", True):
+            self._check(self._text())
         return self
+
+    def key(self) -> Secret:
+        """The key, read now; empty where there is none, and where none is to go."""
+        return Secret(self._text() if self._trusted() else "")
+
+    def origin(self) -> str:
+        """Where the key comes from, and whether there is one; empty: none is sent."""
+        if not self._trusted():
+            return ""
+        where = str(self.key_file or self.key_env)
+        try:
+            self._check(self._text())
+        except ValueError:
+            return f"{where} (not set)"
+        return where
+
+    def _trusted(self) -> bool:
+        """Whether a key goes to `url`: one that the agent's file names does, any other only to the provider itself."""
+        if self.model_fields_set & {"key_env", "key_file"}:
+            return bool(self.key_env or self.key_file)
+        usual, parts = urlsplit(self.usual()), urlsplit(self.url)
+        # Without the first of three labels or more: `api.eu.example.com` is `api.example.com`'s.
+        domain = re.sub(r"^[^.]+\.(?=.*\.)", "", usual.hostname or "")
+        own = re.fullmatch(rf"([a-z0-9-]+\.)*{re.escape(domain)}", parts.hostname or "")
+        return parts.scheme == usual.scheme and own is not None
 
     def _text(self) -> str:
         if self.key_file is None:
             return os.environ.get(self.key_env, "").strip()
         try:
             return self.key_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"key_file: {self.key_file} cannot be read: {error}") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise ValueError(f"key_file: the file that it names cannot be read: {reason}") from None
 
-    def key(self) -> Secret:
-        """The key, read now; empty where there is none."""
-        return Secret(self._text())
+    def _check(self, key: str) -> None:
+        """Raises `ValueError` for what is no key."""
+        where = self.key_file or f"the environment variable {self.key_env}"
+        if not key and self.key_file:
+            raise ValueError(f"key_file: {where} is empty")
+        if not key:
+            ways = f"set {where}, or name a file with it in `key_file`"
+            raise ValueError(f"no key: {ways} (a server at a `url` of your own needs none)")
+        if _WRAPPED.match(key):
+            raise ValueError(f"{where} must hold the key alone: no name before it, no quotes around it")
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError(f"the key in {where} has characters that no key has")
 
 
 class Dial:
@@ -121,8 +166,8 @@ class Dial:
         try:
             return import_module(name)
         except ImportError:
-            package = name.replace("_", "-")
-            raise Misconfigured(f"{self.name} needs {package}: pip install 'parlance[{self._extra}]'") from None
+            how = f"pip install '.[{self._extra}]' (in parlance's checkout)"
+            raise Missing(f"{self.name} needs {name.replace('_', '-')}: {how}") from None
 
     def brief(self, text: object) -> str:
         """Enough of what a provider said to know what it meant, and never the key."""
@@ -148,19 +193,21 @@ class Dial:
 
     def refusal(self, status: int, text: object, headers: Mapping[str, str] | None = None) -> ProviderError:
         """The error that a response with an HTTP status of 300 or more is; `headers`: with names in lower case."""
-        kind: type[ProviderError] = Unreachable if status >= 500 or status == 408 else Rejected
-        if status in (429, 503, 529):
-            kind = Overloaded
-        after = pause(headers or {}) if kind is not Rejected else None
-        return kind(self.name, f"{status} {self.brief(text)}", after=after)
+        after = pause(headers or {})
+        kind = verdict(text, status, again=after is not None)
+        hint = ""
+        if status == 401 and self.key.get_secret_value() == _NO_KEY:
+            hint = f" (no key was sent: name one with key_env{' or key_file' * bool(self.service.key_env)})"
+        return kind(self.name, f"{status} {self.brief(text)}{hint}", after=after if kind is not Rejected else None)
 
 
-def _named(parts: SplitResult) -> bool:
-    """Whether an address has a host that can be looked up, and a port that there can be."""
+def _split(url: str) -> SplitResult | None:
+    """An address with a host that can be looked up and a port that there can be; None for anything else."""
     try:
-        return bool((parts.hostname or "").encode("idna")) and parts.port != 0
+        parts = urlsplit(url)
+        return parts if (parts.hostname or "").encode("idna") and parts.port != 0 else None
     except ValueError:
-        return False
+        return None
 
 
 def pause(headers: Mapping[str, str]) -> float | None:

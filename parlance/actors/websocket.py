@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import trio
 
 from parlance.actors.dial import CLOSING, Dial, complaint
-from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable, inner
+from parlance.actors.verdict import POLICY, verdict
+from parlance.engine.errors import Garbled, Overloaded, ProviderError, Unreachable, inner
 
 LARGEST = 1 << 20
 """Bytes of one message: a provider that sends more sends something else."""
@@ -105,7 +106,7 @@ class Socket:
             if reason and code == 1009 and (not reason.reason or text.startswith(_TOO_LARGE)):
                 raise Garbled(self._dial.name, f"sent a message of more than {LARGEST >> 20} MB") from None
             # RFC 6455, 7.4.1, and 1013 of the registry it opens.
-            kinds: dict[int, type[ProviderError]] = {1008: Rejected, 1013: Overloaded}
+            kinds: dict[int, type[ProviderError]] = {POLICY: verdict(text, POLICY), 1013: Overloaded}
             kinds |= dict.fromkeys((1002, 1003, 1007, 1009), Garbled)
             told = f"connection closed: {code} {self._dial.brief(text)}".rstrip()
             raise kinds.get(code, Unreachable)(self._dial.name, told) from None

@@ -13,4 +13,4 @@ def load(what: str) -> ModuleType:
     try:
         return import_module("av")
     except ImportError as error:
-        raise MissingCodec(f"{what} needs PyAV: pip install 'parlance[formats]'") from error
+        raise MissingCodec(f"{what} needs PyAV: pip install '.[formats]' (in parlance's checkout)") from error

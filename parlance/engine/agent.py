@@ -5,6 +5,7 @@ Every default here is one a person can live with: an agent is complete with a na
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,9 +16,11 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class Strict(BaseModel):
-    """A settings block that refuses keys it does not know, so that a typing error cannot be silent."""
+    """A settings block that refuses keys it does not know, so that a typing error cannot be silent. Its errors are
+    without what was written, which may be a secret.
+    """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Provider(BaseModel):
@@ -48,9 +51,19 @@ class Provider(BaseModel):
         return (self.model_copy(update={"fallbacks": ()}), *self.fallbacks)
 
     @property
+    def identity(self) -> str:
+        """The same for the same settings, in whatever order they were written."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Everything but `kind`: checked by the provider itself when the program starts."""
         return dict(self.model_extra or {})
+
+
+_VARIABLE = "is the name of an environment variable (capitals, digits, underscores), not the key itself"
+Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$", description=_VARIABLE)]
+"""The name of a variable of the environment. Capitals only, so that hardly a key passes for one."""
 
 
 class Endpointing(Strict):
@@ -104,14 +117,26 @@ class Tool(Strict):
     The mind's arguments for the latter are posted to `url` as JSON, and the answer's text is the result.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$",
+            description="should be letters, digits, hyphens and underscores, 64 at most, a letter first",
+        ),
+    ]
     description: Annotated[str, Field(max_length=1000)] = ""
     """What it does and when to use it: the mind decides by this."""
     parameters: dict[str, Any] = {}
     """The properties of its arguments, as a JSON schema has them."""
     required: tuple[str, ...] = ()
-    url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+([/?][^\s#]*)?)?$")] = ""
-    key_env: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
+    url: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://[^\s/?#@\\]+([/?][^\s#]*)?)?$",
+            description="should begin with http:// or https:// and a host, without a name and password",
+        ),
+    ] = ""
+    key_env: Annotated[str, Field(pattern=r"^([A-Z_][A-Z0-9_]*)?$", description=_VARIABLE)] = ""
     """The environment variable with a token to send (`Authorization: Bearer`); empty: none is sent."""
     timeout: Annotated[float, Field(gt=0, le=60)] = 8.0
     """Seconds for the whole answer."""
@@ -214,10 +239,19 @@ class Outbound(Strict):
 class Agent(Strict):
     """One agent, as its YAML file describes it."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+            max_length=64,
+            description="should be small letters, digits and single hyphens, a letter first",
+        ),
+    ]
     title: str = ""
     listed: bool = True
     """Whether people are offered this agent on the page; carriers can name it all the same."""
+    optional: bool = False
+    """Whether the house does without it where a package is missing that it needs."""
     greeting: str = ""
     """Empty: the caller speaks first."""
     prompt: str = ""

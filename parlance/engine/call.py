@@ -17,7 +17,7 @@ from parlance.engine import trace as t
 from parlance.engine.agent import Agent
 from parlance.engine.child import Budget, Child, Report, Restart
 from parlance.engine.effort import Usage
-from parlance.engine.errors import ParlanceError, inner, plain
+from parlance.engine.errors import ParlanceError, hopeless, inner, plain
 from parlance.engine.hearing import Hearing
 from parlance.engine.operator import Operated
 from parlance.engine.roles import Listener, Media, Speaker, Thinker
@@ -293,5 +293,6 @@ class Call(Hearing, Operated):
             self._cut_off()
 
     def _exhausted(self, child: Child, error: BaseException | None) -> None:
-        """Past the budget the call does not just drop: the caller is told, and the record says why."""
-        self.close(m.How.FAILED, f"{child.name} failed too often: {plain(error)}", "")
+        """The call does not just drop: the caller is told, and the record says why."""
+        failed = "failed" if hopeless(error) else "failed too often"
+        self.close(m.How.FAILED, f"{child.name} {failed}: {plain(error)}", "")

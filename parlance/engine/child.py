@@ -64,7 +64,8 @@ class Report:
 
     Each life begins with its task and, once ready, `started`. It ends with one of `returned`, `failed` (with
     `error`) or `stopped` (it was told to go, and went). After an ending comes `restarted`, or `exhausted`
-    where the budget forbids it, or nothing. `overran`: told to stop, and not gone within its grace.
+    where the budget forbids it or another try cannot help, or nothing. `overran`: told to stop, and not gone
+    within its grace.
     """
 
     child: Child

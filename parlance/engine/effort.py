@@ -23,7 +23,7 @@ class ProviderServed:
 
 @dataclass(frozen=True, slots=True)
 class ProviderFailed:
-    """A provider failed at something that was tried again, with it or with the next one."""
+    """A provider failed at something that was tried again, with it or with the next one, or done without."""
 
     role: Role
     provider: str

@@ -18,6 +18,10 @@ class Misconfigured(ParlanceError):
     """Settings, an agent or a file are wrong. The message names every fault, with file and line."""
 
 
+class Missing(Misconfigured):
+    """A package is missing that an extra would bring."""
+
+
 class LineError(ParlanceError):
     """The other side of the line sent what its dialect does not allow.
 
@@ -93,7 +97,7 @@ class Ended(ProviderError):
 
 
 class Exhausted(ParlanceError):
-    """A child failed more often than its restart budget allows."""
+    """A child failed and is not begun again: its restart budget is spent, or another try cannot help."""
 
 
 class Full(ParlanceError):
@@ -105,6 +109,12 @@ def inner(error: BaseException | None) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def hopeless(error: BaseException | None) -> bool:
+    """Whether a provider has said what it would say again."""
+    error = inner(error)
+    return isinstance(error, ProviderError) and not error.retry
 
 
 def plain(error: BaseException | None) -> str:

@@ -1,16 +1,19 @@
 """What a settings block got wrong, in words for the person who wrote it. Pure.
 
-pydantic knows where and what; this file knows how to say it: the key that was probably meant, and the value at fault.
+pydantic knows where and what; this file knows how to say it: the key that was probably meant, and the value at fault,
+unless that may be a secret. A field with a pattern says in its `description` what it should be.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import types
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from parlance.engine.errors import Misconfigured
 
@@ -19,8 +22,25 @@ Path = tuple[str | int, ...]
 Fault = tuple[Path, str]
 """Where, and what is wrong there."""
 Model = TypeVar("Model", bound=BaseModel)
+Fields = Mapping[str, FieldInfo]
 
 _LONGEST = 60
+_SECRET = {"key_env", "key_file", "url", "base_url"}
+"""Settings where a key stands by mistake: their values are never shown."""
+_KEYS = {"key", "api_key", "apikey", "token", "secret", "password", "headers", "header", "authorization", "bearer"}
+"""Where people look for a setting that holds the key itself."""
+_PLAIN = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a block",
+    "model": "a block",
+    "path": "a path",
+}
+"""What values are called, by the first part of pydantic's name for a wrong one (`int_parsing`, `tuple_type`)."""
 
 
 def checked(model: type[Model], settings: Mapping[str, Any], whose: str) -> Model:
@@ -53,26 +73,68 @@ def meant(key: str, known: list[str]) -> str:
 
 def _words(fault: Any, model: type[BaseModel]) -> str:
     kind, loc, value = fault["type"], fault["loc"], fault["input"]
+    around = _fields(model, loc[:-1])
     if kind == "extra_forbidden":
-        return f"there is no setting {loc[-1]!r} here{meant(str(loc[-1]), _keys(model, loc[:-1]))}"
+        return _unknown(str(loc[-1]), around)
     if kind == "missing":
-        return f"{loc[-1]!r} is missing"
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        return f"{loc[-1]!r} is missing{_instead(str(loc[-1]), value, around)}"
+    if kind == "value_error":
+        return str(fault["msg"].removeprefix("Value error, "))
+    field = around.get(str(loc[-1])) if loc else None
+    if kind == "string_pattern_mismatch" and field is not None and field.description:
+        message = field.description
+    elif kind.endswith(("_type", "_parsing")) and (plain := _PLAIN.get(kind.partition("_")[0])):
+        message = f"should be {plain}{_example(plain, value, _fields(model, loc))}"
+    else:
+        message = fault["msg"].removeprefix("Input ")
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f"{message}: put it in quotes"
-    if kind == "value_error" or isinstance(value, dict | list | tuple):
+    if isinstance(value, dict | list | tuple) or _SECRET.intersection(loc):
         return str(message)
-    shown = repr(value)
-    return f"{message}, and is {shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + '...'}"
+    return f"{message}, and is {_shown(repr(value))}"
 
 
-def _keys(model: Any, path: Path) -> list[str]:
-    """The keys that the settings block at `path` knows, if there is one block that it can be."""
+def _unknown(name: str, known: Fields) -> str:
+    """What there is instead of a setting that there is not."""
+    if "key_env" not in known or name.lower().replace("-", "_") not in _KEYS:
+        return f"there is no setting {name!r} here{meant(name, list(known))}"
+    usual = known["key_env"].default
+    ways = [f"export {usual}=..., or name another variable in key_env" if usual else "name its variable in key_env"]
+    ways += ["or a file in key_file"] if "key_file" in known else []
+    return f"there is no setting for the key itself: {', '.join(ways)}"
+
+
+def _instead(name: str, value: Any, known: Fields) -> str:
+    """How to write a block whose missing `name` stands as the key of a block within it."""
+    inner = [key for key in value if key not in known] if isinstance(value, dict) else []
+    if len(inner) == 1 and isinstance(value[inner[0]], dict | None):
+        return f": write {{{name}: {_shown(inner[0])}, ...}}"
+    return ""
+
+
+def _example(plain: str, value: Any, known: Fields) -> str:
+    """How a list or a block is written, with the value that stands in its place."""
+    if plain == "a list" and isinstance(value, str):
+        return f": [{_shown(value)}]"
+    if plain != "a block":
+        return ""
+    for name, field in known.items():
+        fits = isinstance(value, str | int | float) and type(value) is type(field.default)
+        return f": {{{name}: {_shown(json.dumps(value)) if fits else '...'}}}"
+    return ": {name: value}"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _fields(model: Any, path: Path) -> Fields:
+    """The settings of the block at `path`, if there is one block that it can be."""
     annotations = [model]
     for step in path:
         annotations = [inner for annotation in annotations for inner in _inside(annotation, step)]
     models = [found for annotation in annotations for found in _models(annotation)]
-    return list(models[0].model_fields) if len(models) == 1 else []
+    return models[0].model_fields if len(models) == 1 else {}
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

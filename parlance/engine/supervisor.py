@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import trio
 
 from parlance.engine.child import Budget, Child, Report, Restart, What
-from parlance.engine.errors import Exhausted
+from parlance.engine.errors import Exhausted, hopeless
 
 USUAL = Budget()
 
@@ -70,9 +70,9 @@ class Supervisor:
     """Runs `children`, restarts them within `budget`, and stops them in reverse order.
 
     `report` is told everything that happens; `exhausted` is called for each child that stays down because the
-    budget was spent, and the others go on. Without `exhausted` the first such child ends the supervisor with
-    `errors.Exhausted`. Both are called at once and must neither wait nor raise. `ordered`: start one child
-    after the other, each when the one before it is ready.
+    budget was spent, or because its error is `errors.hopeless`, and the others go on. Without `exhausted` the
+    first such child ends the supervisor with `errors.Exhausted`. Both are called at once and must neither wait
+    nor raise. `ordered`: start one child after the other, each when the one before it is ready.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class Supervisor:
     def _goes_on(self, child: Child, error: Exception | None) -> bool:
         """Decide what follows from an end that nobody asked for."""
         wanted = child.restart is Restart.PERMANENT or (child.restart is Restart.TRANSIENT and error is not None)
-        if wanted and self._spend(trio.current_time()):
+        if wanted and not hopeless(error) and self._spend(trio.current_time()):
             return True
         failure: BaseException | None = error
         if wanted:
@@ -229,7 +229,7 @@ class Supervisor:
             if self._exhausted is not None:
                 self._exhausted(child, error)
             else:
-                failure = self._past_budget(child, error)
+                failure = self._given_up_on(child, error)
                 self._end(failure)
         if child.significant:
             self._end(failure)
@@ -241,12 +241,11 @@ class Supervisor:
             self._failure = failure
             self.stop()
 
-    def _past_budget(self, child: Child, cause: Exception | None) -> Exhausted:
+    def _given_up_on(self, child: Child, cause: Exception | None) -> Exhausted:
         ending = "returned" if cause is None else f"failed ({type(cause).__name__}: {cause})"
-        error = Exhausted(
-            f"{child.name} {ending}, and the budget of {self._budget.restarts} restarts in"
-            f" {self._budget.seconds:g} s is spent: look for what makes it end so often"
-        )
+        budget = f"the budget of {self._budget.restarts} restarts in {self._budget.seconds:g} s is spent"
+        why = "another try cannot help" if hopeless(cause) else f"{budget}: look for what makes it end so often"
+        error = Exhausted(f"{child.name} {ending}, and {why}")
         error.__cause__ = cause
         return error
 

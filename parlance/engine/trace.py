@@ -277,8 +277,9 @@ class Record:
         return {"seq": self.seq, "at": round(self.at, 6), "event": type(self.event).__name__, **asdict(self.event)}
 
     def as_line(self) -> str:
-        """The same as a line of JSON, its end included."""
-        return json.dumps(self.as_dict(), ensure_ascii=False, default=str) + "\n"
+        """The same as a line of JSON, its end included. Half characters, which UTF-8 has not, become question marks."""
+        line = json.dumps(self.as_dict(), ensure_ascii=False, default=str) + "\n"
+        return line if line.isascii() else line.encode(errors="replace").decode()
 
 
 Sink = Callable[[Record], None]

@@ -31,15 +31,22 @@ def health(facts: Iterable[Fact]) -> Table:
     table.add_column("answer")
     for fact in facts:
         times = (_ms(fact[name]) for name in ("ready", "first", "whole"))
-        error = str(fact["error"])
-        told = Text(clean(error), style="red") if error else Text(shorten(str(fact["told"]), ANSWER), style="green")
-        table.add_row(*_who(fact), *times, told)
+        table.add_row(*_who(fact), *times, _answer(fact))
     return table
 
 
+def _answer(fact: Fact) -> Text:
+    if error := fact["error"]:
+        return Text(f"failed: {clean(str(error))}", style="red")
+    return Text(shorten(str(fact["told"]), ANSWER), style="green")
+
+
 def _who(fact: Fact) -> tuple[str, str, str]:
-    place = f" (fallback {fact['place']})" if fact["place"] else ""
-    return str(fact["role"]), f"{fact['kind']}{place}", str(fact["model"])
+    """`places`: 0 where it is the one that is wanted, then its fallbacks' numbers."""
+    also = "also " if 0 in fact["places"] else ""
+    fallbacks = ", ".join(str(place) for place in fact["places"] if place)
+    told = f" ({also}fallback {fallbacks})" if fallbacks else ""
+    return str(fact["role"]), f"{fact['kind']}{told}", str(fact["model"])
 
 
 def _ms(seconds: float | None) -> str:

@@ -60,6 +60,8 @@ class Story:
         self._held: tuple[int, float] | None = None
         self._last: Entry | None = None
         self._replies: dict[int, Entry] = {}
+        self._failed: dict[str, str] = {}
+        """Who of each role failed last, until somebody has served."""
         self._react: dict[type[Any], Callable[[float, Any], None]] = {
             trace.CallStarted: self._started,
             trace.StateChanged: self._changed,
@@ -78,7 +80,8 @@ class Story:
             effort.ToolAnswered: lambda at, e: self._note(
                 at, f"* {clean(e.tool)} {e.outcome}: {clean(e.result)}", "act"
             ),
-            effort.ProviderFailed: lambda at, e: self._note(at, f"! {e.role} failed: {clean(e.error)}", "fault"),
+            effort.ProviderFailed: self._provider_failed,
+            effort.ProviderServed: self._provider_served,
             effort.CallUsed: lambda at, e: self._note(at, used(e), "head") if used(e) else None,
             trace.ChildFailed: lambda at, e: self._note(at, f"! {e.child} failed: {clean(e.error)}", "fault"),
             trace.ChildRestarted: lambda at, e: self._note(at, f"! {e.child} restarted", "fault"),
@@ -119,6 +122,14 @@ class Story:
 
     def _note(self, at: float, text: str, tone: Tone) -> None:
         self._add(Entry(at, "note", text, tone))
+
+    def _provider_failed(self, at: float, event: effort.ProviderFailed) -> None:
+        self._failed[event.role] = event.provider
+        self._note(at, f"! {event.role} failed: {clean(event.error)}", "fault")
+
+    def _provider_served(self, at: float, event: effort.ProviderServed) -> None:
+        if self._failed.pop(event.role, event.provider) != event.provider:
+            self._note(at, f"{event.role}: {clean(event.provider)} takes over", "input")
 
     def _started(self, at: float, event: trace.CallStarted) -> None:
         parts = [f"call {event.call}", f"agent {event.agent}", f"carrier {event.carrier}"]

@@ -17,6 +17,7 @@ from typing import TypedDict
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from parlance.engine.effort import ThoughtAhead
 from parlance.engine.trace import Record, TurnBegan, TurnEnded, TurnTimed
 from parlance.terminal.words import clean, clock, shorten
 
@@ -58,7 +59,8 @@ class Step(TypedDict):
 
 
 class Row(TypedDict):
-    """One turn. `at`: its zero in seconds of the call's clock. `response`: zero to first frame, in ms.
+    """One turn. `at`: its zero in seconds of the call's clock. `response`: zero to first frame, in ms. `ahead`: how
+    long before the end of the caller's turn the reply was begun, in ms; None: it was not.
 
     `zero` is `caller_stopped` or `turn_began`; only the former's response is an answer.
     """
@@ -70,6 +72,7 @@ class Row(TypedDict):
     zero: str
     at: float
     response: float | None
+    ahead: float | None
     steps: list[Step]
 
 
@@ -87,6 +90,7 @@ def rows(records: Iterable[Record]) -> list[Row]:
     """The timed turns of a call, in order. Of several timings of one turn the last counts."""
     began: dict[int, tuple[float, TurnBegan]] = {}
     outcomes: dict[int, str] = {}
+    ahead: dict[int, float] = {}
     timed: dict[int, TurnTimed] = {}
     for record in records:
         match record.event:
@@ -94,6 +98,8 @@ def rows(records: Iterable[Record]) -> list[Row]:
                 began[turn] = (record.at, event)
             case TurnEnded(turn=turn, outcome=outcome):
                 outcomes[turn] = outcome
+            case ThoughtAhead(turn=turn, seconds=seconds):
+                ahead[turn] = round(seconds * 1000, 3)
             case TurnTimed(turn=turn) as event:
                 timed[turn] = event
             case _:
@@ -103,7 +109,7 @@ def rows(records: Iterable[Record]) -> list[Row]:
         at, beginning = began.get(turn, (None, TurnBegan(turn)))
         row = _row(event, at, beginning)
         if row is not None:
-            row["outcome"] = outcomes.get(turn, "")
+            row["outcome"], row["ahead"] = outcomes.get(turn, ""), ahead.get(turn)
             result.append(row)
     return result
 
@@ -139,6 +145,7 @@ def _row(event: TurnTimed, at: float | None, beginning: TurnBegan) -> Row | None
         "zero": name,
         "at": round(zero, 6),
         "response": since.get("first_frame"),
+        "ahead": None,
         "steps": _steps(since),
     }
 
@@ -261,4 +268,5 @@ def _result(row: Row) -> str:
     if row["response"] is None:
         return f"nothing was played{stopped}"
     kind = "answered" if row["zero"] == "caller_stopped" else "spoke"
-    return f"{kind} after {row['response']:.0f} ms{stopped}"
+    ahead = "" if row["ahead"] is None else f", thought {row['ahead']:.0f} ms ahead"
+    return f"{kind} after {row['response']:.0f} ms{ahead}{stopped}"

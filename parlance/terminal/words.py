@@ -68,9 +68,14 @@ def used(event: CallUsed) -> str:
     parts = [f"{provider} heard {seconds:.1f} s" for provider, seconds in event.ears.items()]
     for provider, sums in event.minds.items():
         tokens = f", {sums['in']} tokens in, {sums['out']} out" if sums["in"] or sums["out"] else ""
-        parts.append(f"{provider} answered {sums['requests']} times{tokens}")
+        parts.append(f"{provider} asked {_times(sums['requests'])}{tokens}")
     parts += [f"{provider} spoke {characters} characters" for provider, characters in event.voices.items()]
-    return "used: " + "; ".join(parts) if parts else ""
+    wasted = f"; thought ahead in vain {_times(event.discarded)}" if event.discarded else ""
+    return "used: " + "; ".join(parts) + wasted if parts else ""
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def act(event: Acted) -> str:

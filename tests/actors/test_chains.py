@@ -16,7 +16,8 @@ from parlance.actors.choice import Choice
 from parlance.actors.speaker.chain import VoiceChain
 from parlance.actors.speaker.port import Sound
 from parlance.actors.thinker.chain import MindChain, MindChains
-from parlance.actors.thinker.port import Ask, Spent, Token
+from parlance.actors.thinker.guess import Guess
+from parlance.actors.thinker.port import Ask, Line, Spent, Token
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
 from parlance.engine.witness import Failed, Served
@@ -154,9 +155,9 @@ async def spoken(voice: VoiceChain, phrases: int) -> list[str]:
         ({"a": "ask+spent"}, "served:a ask spent", 0),
         ({"a": "spent+one"}, "served:a spent one", 0),
         ({"a": "spent"}, "spent", 0),
-        ({"a": "gone one"}, "failed:a:gone served:a one", 0),
-        ({"a": "gone odd one"}, "failed:a:gone raised:a:odd", 0),
-        ({"a": "spent+gone one"}, "failed:a:gone served:a one", 0),
+        ({"a": "gone one"}, "failed:a:gone served:a one", 0.3),
+        ({"a": "gone odd one"}, "failed:a:gone raised:a:odd", 0.3),
+        ({"a": "spent+gone one"}, "failed:a:gone served:a one", 0.3),
         ({"a": "no one"}, "raised:a:no", 0),
         ({"a": "later0.5 one"}, "failed:a:later served:a one", 0.5),
         ({"a": "later1.5 one"}, "raised:a:later", 0),
@@ -222,6 +223,23 @@ async def test_what_is_left_early_is_stopped_and_has_shown_nothing(autojump_cloc
         assert trio.current_time() == pytest.approx(3)
 
 
+async def test_a_guess_that_nobody_wants_leaves_its_trial_to_the_reply(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Though it is still being left when that begins."""
+    async with house(a=f"wait{STALL} x", b="y") as (_, choice):
+        choice.options[0].breaker.failed(0.0, Rejected("a", "no"))
+        await trio.sleep(1)
+        mind, guess = MindChains(choice)(), Guess((Line("caller", "hi"),), 0.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(guess.work, mind, ())
+            await trio.sleep(1)
+            assert not choice.options[0].breaker.admits(trio.current_time()), "one trial at a time"
+            guess.drop()
+            assert await thought(mind) == ["served:a", "x"]
+        assert choice.options[0].breaker.state(trio.current_time()) == "closed"
+
+
 async def test_what_breaks_off_in_the_middle_each_time_is_kept_out(autojump_clock: trio.testing.MockClock) -> None:
     async with house(a="x+gone x+gone x+gone x", b="y y") as (_, choice):
         minds = MindChains(choice)
@@ -267,13 +285,6 @@ async def test_a_reader_may_have_scopes_of_its_own_between_pieces(autojump_clock
                     break
                 told.append(word(one))
         assert told == ["failed:a:gone", "served:b", "x", "y"]
-
-
-async def test_a_chain_needs_nobody_to_run_it(nursery: trio.Nursery) -> None:
-    async with house(a="x") as (_, choice):
-        for chain in (MindChains(choice), VoiceChain(choice)):
-            assert chain.provider == "a"
-            await nursery.start(chain.run)
 
 
 @dataclass

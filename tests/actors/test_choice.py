@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from parlance.actors.choice import Choice, Tries
+from parlance.actors.choice import Choice, Trial, Tries
 from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
 
 
@@ -70,7 +70,7 @@ def test_whoever_asks_to_be_left_alone_is() -> None:
 @pytest.mark.parametrize(
     ("names", "errors", "tried"),
     [
-        ("a", [GONE, GONE], "a0 a0"),
+        ("a", [GONE, GONE], "a0 a0.3"),
         ("a", [NO], "a0"),
         ("a", [later(0.5), GONE], "a0 a0.5"),
         ("a", [later(1.5)], "a0"),
@@ -98,6 +98,32 @@ def test_a_short_rest_of_the_only_one_is_waited_for() -> None:
             Tries(made, 1.5 if len(made.options) == 1 else 2.0)
 
 
+@pytest.mark.parametrize(
+    ("names", "failed", "now", "wait"),
+    [
+        ("a", {"a": GONE}, 0.4, 0.6),
+        ("ab", {"a": GONE, "b": GONE}, 0.4, 0.6),
+        ("ab", {"a": GONE, "b": later(9.0)}, 0.4, 0.6),
+        ("ab", {"a": GONE}, 0.4, 0.0),
+        ("a", {"a": NO}, 0.4, 0.0),
+        ("a", {"a": GONE}, -0.1, 0.0),
+        ("a", {"a": GONE}, 1.0, 0.0),
+    ],
+)
+def test_the_pause_of_one_that_is_kept_out_is_waited_for(
+    names: str, failed: dict[str, ProviderError], now: float, wait: float
+) -> None:
+    assert Tries(choice(names, **failed), now).wait == pytest.approx(wait)
+
+
+def test_how_long_a_pause_is_waited_for_may_be_said() -> None:
+    tries = Tries(choice("a"), 0.0, patience=2.0)
+    assert tries.next(later(2.0))
+    assert tries.wait == 2.0
+    assert Tries(choice("a", a=later(3.0)), 1.0, patience=2.0).wait == 2.0
+    assert not Tries(choice("a"), 0.0, patience=2.0).next(later(2.1))
+
+
 def test_the_present_one_is_tried_first() -> None:
     made = choice("abc")
     tries = Tries(made, 0.0, made.options[1])
@@ -105,3 +131,13 @@ def test_the_present_one_is_tried_first() -> None:
     while tries.next(GONE):
         seen.append(tries.option.it.provider)
     assert seen == ["b", "a", "c"]
+
+
+def test_a_trial_that_has_given_something_is_judged_at_its_end_whoever_drops_it() -> None:
+    breaker = choice("a", a=GONE).options[0].breaker
+    trial = Trial(breaker, 1.0)
+    trial.proved(1.5)
+    trial.dropped()
+    assert breaker.statistics(1.5).failures == 3
+    trial.succeeded(2.0)
+    assert breaker.statistics(2.0).failures == 0

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
-from parlance.actors.dial import LONGEST_PAUSE, Service, complaint, pause
+from parlance.actors.dial import LONGEST_PAUSE, Dial, Service, complaint, pause
+from parlance.actors.listener.azure import Settings as Azure
+from parlance.actors.thinker.openai import Settings as OpenAI
+from parlance.engine.errors import Misconfigured
+from parlance.engine.faults import checked
 
 NOW = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
 class Settings(Service):
-    url: str = "wss://provider.invalid/ws"
+    url: str = "wss://api.provider.invalid/ws"
     key_env: str = "TEST_API_KEY"
 
 
@@ -51,3 +58,123 @@ def test_an_address_that_there_cannot_be_is_told_at_the_start(url: str) -> None:
 )
 def test_an_address_is_taken(url: str) -> None:
     assert Settings(url=url).url == url
+
+
+KEY = "sk-real"
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TEST_API_KEY", "OPENAI_API_KEY", "AZURE_SPEECH_KEY"):
+        monkeypatch.setenv(name, KEY)
+
+
+OPENAI: dict[str, Any] = {"model": "m"}
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(
+    ("model", "settings", "sent"),
+    [
+        (Settings, {}, True),
+        (Settings, {"url": "wss://api.eu.provider.invalid/ws"}, True),
+        (Settings, {"url": "wss://API.provider.invalid:8443/other"}, True),
+        (Settings, {"url": "wss://provider.invalid/ws"}, True),
+        (Settings, {"url": "ws://api.provider.invalid/ws"}, False),
+        (Settings, {"url": "wss://apiprovider.invalid/ws"}, False),
+        (Settings, {"url": "wss://api.provider.invalid.example/ws"}, False),
+        (Settings, {"url": "wss://elsewhere.example\\.provider.invalid/ws"}, False),
+        (Settings, {"url": "ws://127.0.0.1:8000/ws"}, False),
+        (Settings, {"url": "ws://127.0.0.1:8000/ws", "key_env": "TEST_API_KEY"}, True),
+        (OpenAI, {**OPENAI, "url": "https://192.0.2.7/v1"}, False),
+        (OpenAI, {**OPENAI, "base_url": "https://eu.api.openai.com/v1"}, True),
+        (OpenAI, {**OPENAI, "url": "https://x.openai.azure.com", "api_version": "1"}, False),
+        (
+            OpenAI,
+            {**OPENAI, "url": "https://x.openai.azure.com", "api_version": "1", "key_env": "OPENAI_API_KEY"},
+            True,
+        ),
+        (Azure, {"region": "westeurope"}, True),
+        (Azure, {"url": "https://northeurope.stt.speech.microsoft.com/x"}, True),
+        (Azure, {"url": "https://x.microsoft.com/"}, False),
+    ],
+)
+def test_a_key_that_is_not_named_goes_to_its_provider_only(
+    model: type[Service], settings: dict[str, Any], sent: bool
+) -> None:
+    service = model(**settings)
+    assert service.key().get_secret_value() == (KEY if sent else "")
+    assert (KEY in str(Dial("p", service).headers)) is sent
+
+
+def test_a_file_that_is_named_goes_anywhere(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+    assert Settings(url="ws://127.0.0.1/", key_file=file).key().get_secret_value() == KEY
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"url": "ws://127.0.0.1/"}, " (no key was sent: name one with key_env or key_file)"),
+        ({"url": "ws://127.0.0.1/", "key_env": "TEST_API_KEY"}, ""),
+    ],
+)
+@pytest.mark.usefixtures("key")
+def test_a_refusal_for_want_of_a_key_says_that_none_was_sent(settings: dict[str, Any], hint: str) -> None:
+    dial = Dial("p", Settings(**settings))
+    assert str(dial.refusal(401, "who are you?")) == f"p: 401 who are you?{hint}"
+    assert str(dial.refusal(403, "no")) == "p: 403 no"
+
+
+FILE = "{file}"
+ALONE = "must hold the key alone: no name before it, no quotes around it"
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "told"),
+    [
+        (
+            {},
+            "",
+            "no key: set the environment variable TEST_API_KEY, or name a file with it in `key_file` (a server at a ",
+        ),
+        (
+            {"url": "ws://127.0.0.1/", "key_env": "TEST_API_KEY"},
+            "",
+            "no key: set the environment variable TEST_API_KEY",
+        ),
+        ({"key_file": FILE}, " \n", "key_file: {file} is empty"),
+        ({"url": "ws://127.0.0.1/", "key_file": FILE}, "", "key_file: {file} is empty"),
+        ({"key_file": FILE}, f"TEST_API_KEY={KEY}", f"{{file}} {ALONE}"),
+        ({"key_file": FILE}, f"export TEST_API_KEY='{KEY}'", f"{{file}} {ALONE}"),
+        ({}, f"TEST_API_KEY={KEY}", f"the environment variable TEST_API_KEY {ALONE}"),
+        ({}, f'"{KEY}"', f"the environment variable TEST_API_KEY {ALONE}"),
+        ({}, f"{KEY}'", ALONE),
+        ({}, f"{KEY}\n{KEY}", "characters that no key has"),
+        ({"key_file": FILE}, "\udcff", "key_file: the file that it names cannot be read: it is not UTF-8 text"),
+    ],
+)
+def test_a_key_that_is_none_is_told_without_it(
+    settings: dict[str, Any], text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(text, "utf-8", errors="surrogateescape")
+    monkeypatch.setenv("TEST_API_KEY", text if "key_file" not in settings else "")
+    given = {name: value.format(file=file) for name, value in settings.items()}
+    with pytest.raises(Misconfigured) as caught:
+        checked(Settings, given, "mind p")
+    assert told.format(file=file) in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["QUJD==", "ABC=", "sk-a=b"])
+def test_a_key_may_have_equals_signs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_API_KEY", text)
+    assert Settings().key().get_secret_value() == text
+
+
+def test_an_error_that_nobody_explains_is_without_what_was_written() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(url="ws://127.0.0.1/", key_file=KEY, token=KEY)
+    assert KEY not in f"{caught.value} {caught.value!r}"

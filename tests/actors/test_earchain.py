@@ -14,10 +14,22 @@ import trio.testing
 from parlance.actors.choice import Choice
 from parlance.actors.listener.chain import EarChain
 from parlance.actors.listener.port import Heard, Hearing, News, Told
-from parlance.engine.errors import ProviderError, Rejected, Unreachable
+from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
 from parlance.engine.witness import Failed, Served
 
-ERRORS: dict[str, type[ProviderError]] = {"gone": Unreachable, "no": Rejected}
+ERRORS: dict[str, ProviderError] = {
+    "gone": Unreachable("", "gone"),
+    "no": Rejected("", "no"),
+    "soon": Overloaded("", "soon", after=4.0),
+    "later": Overloaded("", "later", after=9.0),
+}
+ENDS = {"dies": "gone", "refuses": "no", "turns": "no"}
+"""What happens to one that is open, after 3 seconds."""
+
+
+def error(provider: str, name: str) -> ProviderError:
+    like = ERRORS[name]
+    return type(like)(provider, name, after=like.after)
 
 
 def word(news: News) -> str:
@@ -33,7 +45,9 @@ def word(news: News) -> str:
 
 @dataclass
 class Ear:
-    """Does with each opening what the next word of `script` says: an error's name, "ok" or "dies" (after 3 seconds)."""
+    """Does with each opening what the next word of `script` says: an error's name, "ok" or one of `ENDS`. One that
+    "turns" hears words before.
+    """
 
     provider: str
     script: list[str]
@@ -45,13 +59,13 @@ class Ear:
         await trio.lowlevel.checkpoint()
         step = self.script.pop(0)
         if step in ERRORS:
-            raise ERRORS[step](self.provider, step)
+            raise error(self.provider, step)
         self.told, self.open_ones = told, self.open_ones + 1
         hearing: Any = self
         try:
             async with trio.open_nursery() as nursery:
-                if step == "dies":
-                    nursery.start_soon(self.die)
+                if step in ENDS:
+                    nursery.start_soon(self.end, step)
                 yield hearing
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -59,9 +73,11 @@ class Ear:
         finally:
             self.open_ones -= 1
 
-    async def die(self) -> None:
+    async def end(self, how: str) -> None:
         await trio.sleep(3)
-        raise Unreachable(self.provider, "gone")
+        if how == "turns":
+            self.say("hi")
+        raise error(self.provider, ENDS[how])
 
     def say(self, text: str) -> None:
         assert self.told is not None
@@ -81,7 +97,7 @@ async def opened(chain: EarChain, seconds: float = 1.0) -> list[str]:
         async with chain.open(told.append):
             await trio.sleep(seconds)
     except ProviderError as error:
-        more.append(f"raised:{error.provider}:{str(error).split()[1]}")
+        more.append(f"{'raised' if error.retry else 'hopeless'}:{error.provider}:{str(error).split()[1]}")
     return [*map(word, told), *more]
 
 
@@ -91,7 +107,14 @@ async def opened(chain: EarChain, seconds: float = 1.0) -> list[str]:
         ({"a": "ok"}, "served:a"),
         ({"a": "gone ok"}, "failed:a:gone served:a"),
         ({"a": "gone gone ok"}, "failed:a:gone raised:a:gone"),
-        ({"a": "no ok"}, "raised:a:no"),
+        ({"a": "no ok"}, "hopeless:a:no"),
+        ({"a": "soon ok"}, "failed:a:soon served:a"),
+        ({"a": "later ok"}, "hopeless:a:later"),
+        ({"a": "refuses"}, "served:a hopeless:a:no"),
+        ({"a": "turns"}, "served:a hi raised:a:no"),
+        ({"a": "refuses", "b": "ok"}, "served:a raised:a:no"),
+        ({"a": "later", "b": "no"}, "failed:a:later hopeless:b:no"),
+        ({"a": "no", "b": "no"}, "failed:a:no hopeless:b:no"),
         ({"a": "no", "b": "ok"}, "failed:a:no served:b"),
         ({"a": "dies", "b": "ok"}, "served:a raised:a:gone"),
         ({"a": "gone", "b": "no"}, "failed:a:gone raised:b:no"),
@@ -119,6 +142,23 @@ async def test_a_call_whose_ear_has_failed_is_heard_by_another_one(autojump_cloc
     assert await opened(chain, 5.0) == ["served:b", "raised:b:gone"]
     assert await opened(chain) == ["served:a"]
     assert choice.options[0].breaker.state(trio.current_time()) == "closed", "other calls ask it as before"
+
+
+async def test_each_ear_of_a_call_says_no_once(autojump_clock: trio.testing.MockClock) -> None:
+    _, chain, _ = ears(a="refuses", b="refuses")
+    assert await opened(chain, 5.0) == ["served:a", "raised:a:no"]
+    assert await opened(chain, 5.0) == ["served:b", "hopeless:b:no"]
+
+
+@pytest.mark.parametrize(("left", "told"), [(5.5, "hopeless:a:later"), (4.5, "served:a")])
+async def test_a_pause_that_an_ear_has_asked_another_call_for_is_waited_for_if_it_is_short(
+    left: float, told: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    _, chain, choice = ears(a="ok")
+    choice.options[0].breaker.failed(0.0, error("a", "later"))
+    await trio.sleep(9.0 - left)
+    assert await opened(chain) == [told]
+    assert trio.current_time() == (10.0 if told == "served:a" else 9.0 - left)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ async def served(nursery: trio.Nursery, talk: Talk) -> Dial:
 
     listeners = await nursery.start(partial(trio.serve_tcp, one, 0, host="127.0.0.1"))
     url = f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/ws"
-    return Dial("p", Settings(url=url, connect=10))
+    return Dial("p", Settings(url=url, key_env="TEST_API_KEY", connect=10))
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ async def server(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Serv
 
 
 def client(server: Server, *, what: str = "audio", **settings: Any) -> Web:
-    service = Service(**{"url": server.url, "warm": 0, **settings})
+    service = Service(**{"url": server.url, "key_env": "TEST_API_KEY", "warm": 0, **settings})
     return Web(Dial("p", service, scheme="Token"), service, what=what)
 
 

@@ -32,7 +32,7 @@ async def meets(nursery: trio.Nursery, talk: Any) -> str | bytes:
     served = await nursery.start(partial(serve_websocket, talk, "127.0.0.1", 0, ssl_context=None))
     url = f"ws://127.0.0.1:{served.port}/ws"
     with trio.fail_after(5):
-        async with socket(Dial("p", Settings(url=url)), url) as line:
+        async with socket(Dial("p", Settings(url=url, key_env="TEST_API_KEY")), url) as line:
             return await line.receive()
 
 
@@ -58,6 +58,7 @@ async def test_a_refused_handshake(
     [
         (1000, "bye", Unreachable, "connection closed: 1000 bye"),
         (1008, "wrong key", Rejected, "connection closed: 1008 wrong key"),
+        (1008, "too many sessions", Overloaded, "connection closed: 1008 too many sessions"),
         (1009, "", Garbled, "sent a message of more than 1 MB"),
         (1009, "your message", Garbled, "connection closed: 1009 your message"),
         (1013, "later", Overloaded, "connection closed: 1013 later"),

@@ -64,7 +64,7 @@ def test_every_fault_of_every_file_is_told_at_once_with_its_line(tmp_path):
     three = write(tmp_path, "name: [", "c.yaml")
     assert faults(one, two, three) == [
         f"{one}:6: 'name' is here for the second time (first in line 1)",
-        f"{one}:4: limits.calls: should be a valid integer, unable to parse string as an integer, and is 'many'",
+        f"{one}:4: limits.calls: should be a whole number, and is 'many'",
         f"{one}:5: limits.sillence: there is no setting 'sillence' here; did you mean silence?",
         f"{one}:2: greting: there is no setting 'greting' here; did you mean greeting?",
         f"{two}:1: name: 'name' is missing",
@@ -104,18 +104,32 @@ def test_faults_of_a_script_have_their_line_too(tmp_path):
         ("name: a\n? [b]\n: c\n", 2, "a key must be a word"),
         ("name: a\nprompt: " + "[" * 3000, 2, "deep"),
         ("name: a\ntransfer: +15550100\nmind: rehearsal", 2, "put it in quotes"),
-        ("name: A B\nmind: rehearsal", 1, "match pattern"),
+        (
+            "name: A B\nmind: rehearsal",
+            1,
+            "name: should be small letters, digits and single hyphens, a letter first, and is",
+        ),
         ("name: a\n", 1, "the mind is a script, and there is none"),
         ("name: a\nlimits: 5\nmind: rehearsal", 2, "limits"),
         ("name: a\nmind: []", 2, "the list is empty"),
         ("name: a\nmind: [rehearsal, [openai]]", 2, "a list has names"),
         ("name: a\nmind: [rehearsal, {kind: rehearsal, fallbacks: [openai]}]", 2, "a list has names"),
-        ("name: a\nmind: rehearsal\ntools: [{name: x, description: y, url: 'http:///x'}]", 3, "match pattern"),
+        (
+            "name: a\nmind: rehearsal\ntools: [{name: x, description: y, url: 'http:///x'}]",
+            3,
+            "begin with http:// or https://",
+        ),
         (
             "name: a\nmind: rehearsal\ntools: [{name: x, description: y, url: 'http://x', key_env: A-B}]",
             3,
-            "match pattern",
+            "not the key itself",
         ),
+        ("name: a\nmind: rehearsal\ntools: hang_up", 3, "tools: should be a list: [hang_up], and is 'hang_up'"),
+        ("name: a\nmind: rehearsal\nearly: false", 3, "early: should be a block: {enabled: false}, and is False"),
+        ("name: a\nmind: rehearsal\nlisted: maybe", 3, "listed: should be true or false, and is 'maybe'"),
+        ("name: a\nmind: 5", 2, "mind: should be a block: {kind: ...}, and is 5"),
+        ("name: a\nmind:\n  openai: {model: m}", 2, "'kind' is missing: write {kind: openai, ...}"),
+        ("name: a\nmind: [rehearsal, {openai: }]", 2, "'kind' is missing: write {kind: openai, ...}"),
         ("name: a\ninterruption: {words: .inf}\nmind: rehearsal", 2, "interruption.words"),
     ],
 )
@@ -172,3 +186,42 @@ def test_a_fault_in_one_place_hides_none_in_another(tmp_path):
     with pytest.raises(Misconfigured) as caught:
         load([file], checks=(registry.faults,))
     assert sorted(line.split(":")[1] for line in str(caught.value).split("\n")) == ["2", "3", "4", "5"]
+
+
+SECRET = "sk-proj-Zx81.7731/never"
+MIND = "name: a\nmind: {kind: openai, model: m, %s}"
+TOOL = "name: a\nmind: rehearsal\ntools: [{name: x, description: y, url: 'https://x.example/', %s}]"
+NO_SETTING = "there is no setting for the key itself: "
+VARIABLE = "key_env: is the name of an environment variable (capitals, digits, underscores), not the key itself"
+FILE = "key_file: the file that it names cannot be read: "
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            MIND % f"key: {SECRET}",
+            f"{NO_SETTING}export OPENAI_API_KEY=..., or name another variable in key_env, or a file",
+        ),
+        (MIND % f"headers: {{x: {SECRET}}}", NO_SETTING),
+        (MIND % f"API-Key: {SECRET}", NO_SETTING),
+        (MIND % f"key_env: {SECRET}", VARIABLE),
+        (MIND % f"key_env: [{SECRET}]", "key_env: should be text"),
+        (MIND % f"key_file: {SECRET}", f"{FILE}No such file or directory"),
+        (MIND % "key_file: .", f"{FILE}Is a directory"),
+        (MIND % f'url: "https://h/?token={SECRET}"', "url: must end before its ? or #"),
+        (MIND % f'url: "https://h/#{SECRET}"', "url: must end before its ? or #"),
+        (MIND % f'url: "https://user:{SECRET[:8]}@h/"', "url: must be without a name and password"),
+        (MIND % f'url: "https://user:{SECRET}\\uFF0F@h/"', "url: is not an address like https://api.openai.com/v1"),
+        (MIND % f"url: {SECRET}", "url: is not an address like https://api.openai.com/v1"),
+        (MIND % f'url: "wss://h/{SECRET}"', "url: must begin with https:// (or http://)"),
+        (TOOL % f"key_env: {SECRET}", VARIABLE),
+        (TOOL % f"token: {SECRET}", f"{NO_SETTING}name its variable in key_env"),
+        (TOOL.replace("x.example", f"user:{SECRET[:8]}@x.example") % "timeout: 1", "begin with http:// or https://"),
+    ],
+)
+def test_what_may_be_a_key_is_not_repeated(tmp_path, text, told):
+    with pytest.raises(Misconfigured) as caught:
+        load([write(tmp_path, text)], checks=(registry.faults,))
+    assert told in str(caught.value)
+    assert SECRET[:8] not in str(caught.value)

@@ -253,5 +253,5 @@ def test_the_codec_of_ffmpeg_itself_serves_where_libopus_is_missing(live, monkey
 
 def test_without_pyav_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(MissingCodec, match=r"WebM needs PyAV: pip install 'parlance\[formats\]'"):
+    with pytest.raises(MissingCodec, match=r"WebM needs PyAV: pip install '.\[formats\]'"):
         webm.Decoder()

@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from parlance.engine.child import Budget, Child, Restart
-from parlance.engine.errors import Exhausted
+from parlance.engine.errors import Exhausted, Rejected
 from parlance.engine.supervisor import Supervisor
 
 
@@ -353,6 +353,23 @@ async def test_the_budget_is_a_sliding_window(autojump_clock):
     assert log.count("a restarted") == 5
     assert log[-2:] == ["a failed", "a exhausted"]
     assert isinstance(caught.value.__cause__, Boom)
+
+
+@pytest.mark.parametrize("restart", [Restart.TRANSIENT, Restart.PERMANENT])
+async def test_what_another_try_cannot_mend_is_not_tried_again(restart, autojump_clock):
+    async def refused(*, task_status):
+        async with trio.open_nursery():
+            raise Rejected("ear", "401 wrong key")
+
+    log, told = Log(), []
+    children = [Child("a", refused, restart), Child("b", ready_after(1))]
+    with trio.move_on_after(5):
+        await Supervisor(children, report=log, exhausted=lambda child, error: told.append(child.name)).run()
+    assert log.of("a") == ["failed", "exhausted"]
+    assert log.of("b") == ["started", "stopped"]
+    assert told == ["a"]
+    with pytest.raises(Exhausted, match=r"a failed .*, and another try cannot help"):
+        await Supervisor(children).run()
 
 
 async def test_one_budget_for_all_children(autojump_clock):

@@ -4,34 +4,24 @@ at by many tests.
 
 from __future__ import annotations
 
-import gc
-import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import pytest
+import swift
 import trio
+from census import census, settled
 from partners import KEY, VARIABLE, Partner, of
 from theatre import REPLY, WORDS, Served, Theatre, fakes, simulator
 
 from bench.simulators.conduct import Conduct, Fate
 from parlance.engine.metronome import Metronome
-from parlance.registry import PROVIDERS
 
-PACKAGES = ("openai", "anthropic", "elevenlabs", "httpx", "trio_websocket", *PROVIDERS["ear"].values())
-"""What is imported when it is used: doing that while calls of others are on the line would stop them all."""
-STOOD, TIMES = 0.4, 3
-"""Seconds for which the machine may stand still while calls are performed, and how often they are if it did: then their
-times say nothing.
-"""
 LONGEST = 25.0
 """Seconds of one call."""
-APART = 0.02
-"""Seconds between the beginnings of two calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,50 +128,31 @@ def perform(role: str, faults: Mapping[str, Fault], script: Script, **theatre: A
             show.rows[partner.title, name] = error
 
     plays = [partial(one, partner, name, fault) for partner in of(role) for name, fault in faults.items()]
-    repeat(partial(side_by_side, plays, show.left))
+    show.left = side_by_side(plays)
     return show
 
 
-async def side_by_side(plays: Sequence[Play], left: dict[str, int]) -> float:
-    """Perform them all on one beat; for how long the machine stood still meanwhile. `left`: gets the tasks and open
-    files that were not there before.
+def side_by_side(plays: Sequence[Play], *changes: tuple[object, str, object]) -> dict[str, int]:
+    """Perform them all on one beat; the tasks and open files that are left. `changes`: attributes that are other
+    ones meanwhile, as (where, name, value).
     """
-    before = census()
-    async with trio.open_nursery() as beat:
-        metronome = Metronome()
-        await beat.start(metronome.run)
-        async with trio.open_nursery() as nursery:
-            for play in plays:
-                nursery.start_soon(play, metronome)
-                await trio.sleep(APART)
-        beat.cancel_scope.cancel()
-    left.clear()
-    with trio.move_on_after(3):
-        while more := census() - before:
-            left.clear()
-            left.update(more)
-            await trio.sleep(0.02)
-        left.clear()
-    return metronome.statistics().worst
 
+    async def run() -> dict[str, int]:
+        before = census()
+        async with trio.open_nursery() as beat:
+            metronome = Metronome()
+            await beat.start(metronome.run)
+            async with trio.open_nursery() as nursery:
+                for play in plays:
+                    nursery.start_soon(play, metronome)
+            beat.cancel_scope.cancel()
+        return await settled(lambda: census() - before)
 
-def repeat(run: Callable[[], Awaitable[float]], *changes: tuple[object, str, object]) -> None:
-    """Perform what `run` does, which returns for how long the machine stood still, once more if that was too long.
-    `changes`: attributes that are other ones meanwhile, as (where, name, value).
-    """
-    for package in PACKAGES:
-        import_module(package)
-    # As the house does: to look at all that was imported takes the collector a third of a second each time.
-    gc.collect()
-    gc.freeze()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, KEY)
         for where, name, value in changes:
             patch.setattr(where, name, value)
-        for _ in range(TIMES):
-            if trio.run(run) < STOOD:
-                break
-    gc.unfreeze()
+        return swift.run(run)
 
 
 async def _row(partner: Partner, fault: Fault, metronome: Metronome, script: Script, given: Mapping[str, Any]) -> Row:
@@ -197,15 +168,3 @@ async def _row(partner: Partner, fault: Fault, metronome: Metronome, script: Scr
                 await trio.sleep(0.01)
         row.left = served.open
         return row
-
-
-def census() -> Counter[str]:
-    """What there is of tasks, by name, and of open files."""
-    counted = Counter({"files": len(os.listdir("/proc/self/fd"))})
-    root = trio.lowlevel.current_root_task()
-    waiting = [root] if root is not None else []
-    while waiting:
-        task = waiting.pop()
-        counted[f"task {task.name}"] += 1
-        waiting += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return counted

@@ -1,4 +1,4 @@
-"""Plays of one test module, all performed at once the first time that a test looks at one: they wait for a real clock.
+"""Plays of one test module, all performed at once the first time that a test looks at one.
 
 A play is a coroutine function that is given the metronome, asserts what it has seen, and leaves nothing behind.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 import trio
-from matrix import LONGEST, Play, repeat, side_by_side
+from matrix import LONGEST, Play, side_by_side
 
 from parlance.engine.metronome import Metronome
 
@@ -48,7 +48,7 @@ class Plays:
     def _perform(self) -> None:
         if not self._results:
             plays = [partial(self._one, name) for name in self._plays]
-            repeat(partial(side_by_side, plays, self._left), *self._changes)
+            self._left = side_by_side(plays, *self._changes)
 
     async def _one(self, name: str, metronome: Metronome) -> None:
         self._results[name] = None

@@ -173,6 +173,44 @@ async def an_ear_that_breaks_is_taken_over_by_the_next_one(beat: Metronome) -> N
     assert theatre.told().count(("again", "listener")) == 1
 
 
+async def _rested(role: str, beat: Metronome) -> None:
+    """The only one asks for a pause that is too long for a reply, and not for a call."""
+    partner = BY_TITLE[PAIRS[role][0]]
+    async with simulator(partner.door, Fault(Fate.ERROR, 429, "2").conduct(partner)) as served:
+
+        async def say(theatre: Theatre) -> None:
+            await trio.sleep(0.2)
+            await theatre.say(spoken(role))
+            await trio.sleep(2)
+            await theatre.say(spoken(role))
+
+        theatre = await Theatre({role: partner.at(served.port)}, **fakes(role), metronome=beat).play(say)
+    theatre.check()
+    failed = [("reply", "failed"), ("regret", "played"), ("reply", "played")]
+    assert theatre.turns == (ANSWERED if role == "ear" else failed), theatre.told()
+    assert theatre.end == ("completed", "caller hung up")
+    assert sum(count for name, count in served.conduct.requests.items() if name.endswith(" error")) == 1
+
+
+for _role in PAIRS:
+    plays.add(f"{_role}: a pause that the only one asks for does not end the call", partial(_rested, _role))
+
+
+@plays
+async def an_ear_that_refuses_in_the_midst_is_taken_over_by_the_next_one(beat: Metronome) -> None:
+    """It is asked when the caller has spoken: until then nobody knows what it thinks of the key."""
+    first, second = (BY_TITLE[title] for title in ("ear openai", "ear deepgram"))
+    async with (
+        simulator(first.door, FAULTS["wrong key"].conduct(first)) as one,
+        simulator(second.door, FAULTS["none"].conduct(second)) as other,
+    ):
+        settings = {"ear": [first.at(one.port), second.at(other.port)]}
+        theatre = await Theatre(settings, **fakes("ear"), metronome=beat).play(script(2, 1.8))
+    answered(theatre, "ear")
+    assert about(theatre, "ear") == [("served", "ear", "openai"), ("served", "ear", "deepgram")]
+    assert theatre.told().count(("again", "listener")) == 1
+
+
 async def _all_fail(role: str, beat: Metronome) -> None:
     refusal = Fault(Fate.ERROR, 500, times=ALL)
     async with pair(role, refusal, refusal) as (_, _second, settings):

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 import trio
 from matrix import FAULTS, Fault
-from partners import BY_TITLE, KEY, PARTNERS
+from partners import BY_TITLE, KEY, PARTNERS, Partner
 from plays import Plays
 from theatre import Theatre, fakes, simulator
 
 from bench.simulators.conduct import Fate
 from parlance.actors.dial import Service
+from parlance.engine.agent import Provider
 from parlance.engine.metronome import Metronome
 from parlance.engine.secret import Secret
+from parlance.registry import settings
 
 FAILS = {
     "wrong key": FAULTS["wrong key"],
@@ -108,3 +110,19 @@ def test_a_key_is_in_no_log() -> None:
     plays.look(plays.names[0])
     assert len(_log().lines) > 100
     assert not _seen(_log().lines)
+
+
+@pytest.mark.parametrize("partner", PARTNERS, ids=lambda partner: partner.title)
+def test_the_key_in_the_usual_variable_goes_to_no_server_of_ones_own(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = partner.at(9)
+    del written["key_env"]
+    chosen = settings(partner.role, Provider(**written))
+    monkeypatch.setenv(chosen.key_env, KEY)
+    assert not chosen.key()
+    named = settings(partner.role, Provider(**written, key_env=chosen.key_env))
+    assert named.key().get_secret_value() == KEY
+    if "api_version" not in written:
+        usual = settings(partner.role, Provider(**written | {"url": chosen.usual()}))
+        assert usual.key().get_secret_value() == KEY

@@ -1,4 +1,4 @@
-"""A stage for calls with real providers: simulators on loopback, the house's own chains, the real clock.
+"""A stage for calls with real providers: simulators on loopback, the house's own chains.
 
 The roles that are not under test are fakes. A line whose far end counts what it hears is the caller; what the agent
 says of its own accord is prepared audio, as in the house.
@@ -6,39 +6,29 @@ says of its own accord is prepared audio, as in the house.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
-from stage import speech
+from stage import Performance, speech
 
 from bench.simulators.conduct import Conduct
 from bench.simulators.door import Door
 from bench.simulators.town import doors
-from parlance.actors.listener.actor import ListenerActor
-from parlance.actors.listener.endpoint import Endpoint
 from parlance.actors.listener.fake import FakeEar
-from parlance.actors.media.actor import MediaActor
 from parlance.actors.media.fake import FakeLine, FakeWire
-from parlance.actors.media.gate import Gate
-from parlance.actors.speaker.actor import SpeakerActor
 from parlance.actors.speaker.rehearsal import sound
-from parlance.actors.thinker.actor import ThinkerActor
 from parlance.actors.thinker.fake import FakeMind
-from parlance.actors.thinker.hands import Hands
-from parlance.actors.thinker.history import History
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.agent import Agent
-from parlance.engine.call import Call
 from parlance.engine.metronome import Metronome
 from parlance.engine.state import Agent as Doing
-from parlance.engine.trace import CallEnded, Record, TraceEvent, TurnBegan, TurnEnded, TurnGone
+from parlance.engine.trace import CallEnded, TraceEvent, TurnBegan, TurnEnded, TurnGone
 from parlance.registry import Registry
-
-E = TypeVar("E", bound=TraceEvent)
 
 LINE = sound()[: TELEPHONE.second * 2 // 5]
 """Every line of the agent's own, as it sounds: 0.4 s."""
@@ -67,11 +57,10 @@ def fakes(role: str) -> dict[str, list[str]]:
 
 @dataclass
 class Served:
-    """A simulated provider. `most`: connections that it had at once."""
+    """A simulated provider."""
 
     conduct: Conduct
     port: int
-    most: int = 0
     streams: list[trio.SocketStream] = field(default_factory=list)
     """Its ends of the connections that there are."""
 
@@ -84,10 +73,13 @@ class Served:
 
     @property
     def open(self) -> int:
-        """Connections to it that its clients have not closed: a simulator that stalls does not notice (proc_net(5))."""
-        with open("/proc/net/tcp") as table:
-            rows = [line.split() for line in table.readlines()[1:]]
-        return sum(int(row[2].rpartition(":")[2], 16) == self.port and row[3] == "01" for row in rows)
+        """Connections that neither side has closed: a simulator that stalls does not notice, but its socket does."""
+        return sum(_established(stream.socket) for stream in self.streams)
+
+
+def _established(end: trio.socket.SocketType) -> bool:
+    """As in tcp(7)."""
+    return end.fileno() >= 0 and end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x01"
 
 
 @asynccontextmanager
@@ -97,7 +89,6 @@ async def simulator(name: str, conduct: Conduct, door: Door | None = None) -> As
     served = Served(conduct, 0)
 
     async def handle(stream: trio.SocketStream) -> None:
-        served.most = max(served.most, served.open)
         served.streams.append(stream)
         try:
             with suppress(trio.ClosedResourceError):
@@ -133,7 +124,7 @@ class Caller:
         return sum(end - begun for begun, end in self.sounds)
 
 
-class Theatre:
+class Theatre(Performance):
     """One call of an agent with `settings` over `QUICK`. `hears`, `says`: what a fake ear hears and a fake mind says,
     where those roles are not under test (None).
     """
@@ -146,42 +137,25 @@ class Theatre:
         says: list[str] | None = None,
         metronome: Metronome | None = None,
         registry: Registry | None = None,
-        name: str = "call-1",
     ) -> None:
-        self.agent = Agent.model_validate({**QUICK, **settings})
+        agent = Agent.model_validate({**QUICK, **settings})
         self.registry = registry or Registry()
-        self.crew = self.registry.crew(self.agent)
-        self.metronome = metronome or Metronome()
-        self._shared = metronome is not None
+        crew = self.registry.crew(agent)
         self.caller = Caller()
-        self.line = FakeLine(TELEPHONE, ear=self.caller.hear)
-        self.records: list[Record] = []
-        self._news = trio.Event()
-        self.call = Call(name, self.agent, carrier="fake")
-        self.call.trace.sinks.append(self._note)
-        wire, lines = FakeWire(TELEPHONE), {text for _, text in self.agent.lines}
-        listener = ListenerActor(
-            self.crew.ear() if hears is None else FakeEar(hears, first=0.05, pace=0.05),
-            wire.format,
-            self.call,
-            Endpoint(self.agent.endpointing.least, self.agent.endpointing.most),
-            transcript=self.agent.limits.transcript,
-            stable=self.agent.early.stable if self.agent.early.enabled else None,
-        )
-        media = MediaActor(
-            wire,
-            self.line,
-            self.call,
-            listener.feed,
-            gate=Gate(wire.format),
+        lines = {text for _, text in agent.lines}
+        super().__init__(
+            agent,
+            FakeWire(TELEPHONE),
+            FakeLine(TELEPHONE, ear=self.caller.hear),
+            crew.ear() if hears is None else FakeEar(hears, first=0.05, pace=0.05),
+            crew.mind() if says is None else FakeMind(says, wait=0.01, pace=0.001),
+            crew.voice,
+            crew.tools,
+            metronome=metronome,
             prepared=lambda text: LINE if text in lines else None,
         )
-        self.history = History()
-        mind = self.crew.mind() if says is None else FakeMind(says, wait=0.01, pace=0.001)
-        thinker = ThinkerActor(
-            mind, self.history, self.call, Hands(self.crew.tools, self.call, name), regret=self.agent.lines.regret
-        )
-        self.call.attach(media, listener, thinker, SpeakerActor(self.crew.voice, media, self.call))
+        self._news = trio.Event()
+        self.call.trace.sinks.append(lambda _: self._news.set())
         self.heard_for_real = hears is None
         """Whether the caller's voice is what the ear hears, and not a script."""
 
@@ -190,31 +164,16 @@ class Theatre:
     async def play(self, script: Callable[[Theatre], Awaitable[None]], *, run: bool = True) -> Theatre:
         """Perform the call, with what its providers keep running; the caller follows `script`, and hangs up."""
         async with trio.open_nursery() as house:
-            if not self._shared:
-                await house.start(self.metronome.run)
             for provider in self.registry.shared.values() if run else ():
                 if (keep := getattr(provider, "run", None)) is not None:
                     await house.start(keep)
-            self.metronome.join(self.line)
-            self.metronome.join(self.call)
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._direct, script)
-                    await self.call.run()
-                    nursery.cancel_scope.cancel()
-            finally:
-                self.metronome.leave(self.line)
-                self.metronome.leave(self.call)
+            await self.perform(partial(self._direct, script))
             house.cancel_scope.cancel()
         return self
 
     async def _direct(self, script: Callable[[Theatre], Awaitable[None]]) -> None:
         await script(self)
         self.line.tell("stop caller hung up")
-
-    def _note(self, record: Record) -> None:
-        self.records.append(record)
-        self._news.set()
 
     async def until(self, met: Callable[[], object], *, within: float = 12.0) -> None:
         """Wait until the trace shows it."""
@@ -237,12 +196,6 @@ class Theatre:
         return self.call.state.agent is Doing.IDLE and len(self.all(TurnEnded)) == len(self.all(TurnBegan))
 
     # ------------------------------------------------------------------------------------------- what was
-
-    def all(self, kind: type[E]) -> list[E]:
-        return [record.event for record in self.records if isinstance(record.event, kind)]
-
-    def at(self, kind: type[TraceEvent]) -> list[float]:
-        return [record.at for record in self.records if isinstance(record.event, kind)]
 
     def told(self) -> list[tuple[Any, ...]]:
         """Who served, who failed, and which turns there were, in order: the trace's sentences about providers."""

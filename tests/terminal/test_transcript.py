@@ -74,16 +74,36 @@ def test_tools_failures_and_what_was_used_are_told() -> None:
                     {"deepgram": 4.25},
                     {"openai": {"requests": 2, "in": 31, "out": 7, "cached": 0}},
                     {"espeak": 12},
+                    discarded=1,
                 ),
             ),
         ]
     )
-    assert lines[-5:] == [
+    assert lines[-6:] == [
         "00:01.0          * uses order: number 42, name Jo hn",
         "00:01.5          * order done: soon",
         "00:02.0          ! mind failed: openai: 500 oh",
-        "00:03.0          used: deepgram heard 4.2 s; openai answered 2 times, 31 tokens in, 7 out; espeak",
-        "                 spoke 12 characters",
+        "00:02.0          mind: anthropic takes over",
+        "00:03.0          used: deepgram heard 4.2 s; openai asked 2 times, 31 tokens in, 7 out; espeak spoke",
+        "                 12 characters; thought ahead in vain once",
+    ]
+
+
+def test_who_takes_over_is_told_and_nothing_of_those_who_always_serve() -> None:
+    events = [
+        effort.ProviderServed("voice", "cartesia", 1),
+        effort.ProviderFailed("voice", "cartesia", "cartesia: 500 oh", 2),
+        effort.ProviderServed("mind", "openai", 2),
+        effort.ProviderServed("voice", "deepgram", 2),
+        effort.ProviderServed("voice", "deepgram", 3),
+        effort.ProviderFailed("voice", "deepgram", "deepgram: 503 oh", 4),
+        effort.ProviderServed("voice", "deepgram", 4),
+    ]
+    lines = told([Record(n, float(n), event) for n, event in enumerate(events, 1)])
+    assert lines[-3:] == [
+        "00:02.0          ! voice failed: cartesia: 500 oh",
+        "00:04.0          voice: deepgram takes over",
+        "00:06.0          ! voice failed: deepgram: 503 oh",
     ]
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from parlance.engine.effort import ThoughtAhead
 from parlance.engine.trace import Record, TurnBegan, TurnEnded, TurnTimed
 from parlance.terminal.waterfall import STEPS, Chart, Row, Scale, rows, summary
 
@@ -73,6 +74,13 @@ def test_the_last_timing_of_a_turn_counts() -> None:
         Record(2, 2.0, TurnTimed(1, caller_stopped=1.0, end_of_turn=1.4, first_frame=1.9)),
     ]
     assert [row["response"] for row in rows(records)] == [pytest.approx(900)]
+
+
+def test_what_was_thought_ahead_is_told_in_the_turn_s_head() -> None:
+    times = {"caller_stopped": 1.0, "end_of_turn": 1.7, "first_token": 1.7, "first_frame": 1.75}
+    turns = rows([Record(1, 1.7, ThoughtAhead(1, 0.55)), Record(2, 2.0, TurnTimed(1, **times))])
+    assert turns[0]["ahead"] == 550
+    assert drawn(turns)[0].endswith("answered after 750 ms, thought 550 ms ahead")
 
 
 def test_data_is_ready_for_json(conversation: list[Record]) -> None:

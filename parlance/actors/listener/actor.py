@@ -64,6 +64,8 @@ class ListenerActor:
         """Frames that the ear wants at a time."""
         self._deaf = False
         """The ear wants no audio."""
+        self._provider = ear.provider
+        """Who hears at present."""
 
     # --------------------------------------------------------------------------------- frame path
 
@@ -119,7 +121,10 @@ class ListenerActor:
         if (mine := self._open) is not None and mine.over is not None and now >= mine.over[1]:
             self._conclude(mine, mine.over[0])
         while self._asked and now >= (self._asked[0].decided or 0.0) + self._limit:
-            self._settle(self._asked[0], self._asked[0].text)
+            if text := self._asked[0].text:
+                missing = f"no final words within {self._limit:g} s of the end of the turn: those that came count"
+                self._desk.note(ProviderFailed("ear", self._provider, missing))
+            self._settle(self._asked[0], text)
 
     def conclude(self) -> None:
         """End the caller's turn now. A caller who goes on talking begins another one."""
@@ -176,7 +181,10 @@ class ListenerActor:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the ear open. Provider errors end this run; the supervisor begins another."""
+        # By then the line is up: a caller whose call has no ear is told so.
+        await trio.lowlevel.checkpoint()
         async with self._ear.open(self._told) as hearing:
+            self._provider = hearing.provider
             self._chunk = max(1, round(hearing.chunk * 1000 / FRAME_MS))
             self._deaf = hearing.chunk == 0
             self._endpoint.patient = hearing.endpoints

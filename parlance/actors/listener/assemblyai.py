@@ -16,9 +16,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable, address
-from parlance.actors.listener.stream import StreamedEar, StreamSettings
+from parlance.actors.fields import number, text, written
+from parlance.actors.listener.stream import StreamedEar, StreamService
 from parlance.actors.listener.turns import State, Turn, Turns
-from parlance.actors.listener.wire import NOTHING, EarWire, Step, named, number, text
+from parlance.actors.listener.wire import NOTHING, EarWire, Step
+from parlance.actors.verdict import verdict
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
 from parlance.engine.faults import checked
@@ -31,13 +33,13 @@ LEAST, MOST = TELEPHONE.second // 20, TELEPHONE.second
 NEVER = 60_000
 """Milliseconds of silence that end no turn of a call."""
 
-_FORCE, _KEEP_ALIVE, _CLOSE = (named(type=kind) for kind in ("ForceEndpoint", "KeepAlive", "Terminate"))
+_FORCE, _KEEP_ALIVE, _CLOSE = (written(type=kind) for kind in ("ForceEndpoint", "KeepAlive", "Terminate"))
 _BUSY = (1013, 3009, 4029, 4102)
 _AGAIN = (3005, 3008, 4004, 4008, 4010, 4030, 4031, 4103)
 """Sessions that have ended, or broke: a new one is all they need. Every other code is of a request that is wrong."""
 
 
-class Settings(StreamSettings):
+class Settings(StreamService):
     """AssemblyAI charges for as long as a session is open, with audio or without: none is warm unless asked for."""
 
     url: str = "wss://streaming.assemblyai.com/v3/ws"
@@ -115,11 +117,11 @@ class AssemblyWire(EarWire[Turn]):
             del self._left[:MOST]
         return pieces
 
-    def parse(self, told: Any) -> Turn | None:
+    def parse(self, told: dict[str, Any]) -> Turn | None:
         kind = text(told.get("type", "Error"))
         if kind == "Error":
-            code = told.get("error_code")
-            raise self.failed(_kind(code), f"{code or ''} {text(told['error'])}".strip())
+            code, words = told.get("error_code"), text(told["error"])
+            raise self.failed(_kind(code, words), f"{code or ''} {words}".strip())
         return _turn(told, formatted=self._formatted) if kind == "Turn" else None
 
     def take(self, told: Turn) -> Step:
@@ -136,10 +138,12 @@ class AssemblyWire(EarWire[Turn]):
         return Step([_CLOSE])
 
 
-def _kind(code: object) -> type[ProviderError]:
+def _kind(code: object, words: str) -> type[ProviderError]:
+    if code is None:
+        return verdict(words)
     if code in _BUSY:
         return Overloaded
-    return Unreachable if code is None or code in _AGAIN else Rejected
+    return Unreachable if code in _AGAIN else Rejected
 
 
 def _turn(told: Any, *, formatted: bool) -> Turn:

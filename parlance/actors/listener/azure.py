@@ -7,7 +7,6 @@ takes at most 60 seconds of audio.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,7 +14,8 @@ import trio
 from pydantic import Field
 
 from parlance.actors.dial import Dial, address
-from parlance.actors.listener import request
+from parlance.actors.fields import opened, text
+from parlance.actors.listener.request import RequestEar, RequestService
 from parlance.actors.region import Regional
 from parlance.actors.web import Web
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
@@ -30,10 +30,10 @@ _NOTHING = {"NoMatch", "InitialSilenceTimeout", "BabbleTimeout"}
 """What `RecognitionStatus` says of audio without words."""
 
 
-class Settings(Regional, request.Settings):
+class Settings(Regional, RequestService):
     place: ClassVar[str] = HOST + PATH
 
-    # As in `request.Settings`: `Regional`, which comes first, has inherited those of a service that is asked for more.
+    # As in `RequestService`: `Regional`, which comes first, has inherited those of a service that is asked for more.
     first: Annotated[float, Field(gt=0, le=60)] = 2.5
     warm: Annotated[int, Field(ge=0, le=100)] = 2
 
@@ -63,18 +63,16 @@ class AzureScribe:
     async def transcribe(self, file: bytes, so_far: Callable[[str], None]) -> str:
         body = await self._web.whole(self._address, content=file, headers=self._headers)
         try:
-            told = json.loads(body)
-            status = told["RecognitionStatus"]
-            text = _display(told) if status == "Success" else ""
-            if not isinstance(status, str) or not isinstance(text, str):
-                raise TypeError
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+            told = opened(body)
+            status = text(told["RecognitionStatus"])
+            words = text(_display(told)) if status == "Success" else ""
+        except (ValueError, KeyError, TypeError, IndexError):
             raise self._strange(body) from None
         if status == "Error":
             raise Unreachable(NAME, "could not go on recognizing: an error of its own")
         if status != "Success" and status not in _NOTHING:
             raise self._strange(body)
-        return text
+        return words
 
     def _strange(self, body: bytes) -> ProviderError:
         return Garbled(NAME, f"not a recognition: {self._dial.brief(body.decode(errors='replace'))}")
@@ -85,6 +83,6 @@ def _display(told: dict[str, Any]) -> Any:
     return told["DisplayText"] if "DisplayText" in told else told["NBest"][0]["Display"]
 
 
-def make(settings: dict[str, Any]) -> request.RequestEar:
+def make(settings: dict[str, Any]) -> RequestEar:
     """The ear of an agent's `ear:` settings. Raises `Misconfigured`."""
-    return request.RequestEar(AzureScribe(checked(Settings, settings, f"ear {NAME}")))
+    return RequestEar(AzureScribe(checked(Settings, settings, f"ear {NAME}")))

@@ -12,6 +12,8 @@ from parlance.actors.listener.port import Eager, Ear, Heard, Hearing, News, Told
 from parlance.engine.errors import ProviderError
 from parlance.engine.witness import Failed, Served
 
+PATIENCE = 5.0
+"""Seconds of a pause that the only ear has asked for: the caller is greeted meanwhile, or says it once more."""
 PROVEN = 10.0
 """Seconds for which an ear has to be open, and has to have heard words, to count as one that works."""
 
@@ -33,11 +35,15 @@ class EarChain:
         self._choice, self.provider = choice, choice.provider
         self._failed: Option[Ear] | None = None
         """The one that failed in this call last: another one is tried before it."""
+        self._refused: set[Option[Ear]] = set()
+        """Those that would say no again."""
 
     @asynccontextmanager
     async def open(self, told: Told) -> AsyncIterator[Hearing]:
-        """The hearing of the first ear that opens. One that ends later raises its error, as every ear does."""
-        tries = Tries(self._choice, trio.current_time(), last=self._failed)
+        """The hearing of the first ear that opens. One that ends later raises its error, as every ear does. Its `retry`
+        says whether another try with any of them can help.
+        """
+        tries = Tries(self._choice, trio.current_time(), last=self._failed, patience=PATIENCE)
         while True:
             await trio.sleep(tries.wait)
             ear, proof = tries.option.it, _Proof(told, Trial(tries.option.breaker, trio.current_time()))
@@ -49,11 +55,22 @@ class EarChain:
             except ProviderError as error:
                 self._failed = tries.option
                 proof.trial.failed(trio.current_time(), error)
+                # One that has heard words takes our key, and may take the next stream.
+                if error.retry or proof.words:
+                    self._refused.discard(tries.option)
+                else:
+                    self._refused.add(tries.option)
                 if proof.since is not None or not tries.next(error):
+                    error.retry = self._hopes(trio.current_time() + PATIENCE)
                     raise
                 told(Failed(ear.provider, str(error)))
             finally:
                 proof.left()
+
+    def _hopes(self, at: float) -> bool:
+        """Whether there is an ear that may hear the call by then."""
+        options = self._choice.options
+        return any(option not in self._refused and not option.breaker.resting(at) for option in options)
 
 
 class _Proof:
@@ -61,7 +78,7 @@ class _Proof:
 
     def __init__(self, told: Told, trial: Trial) -> None:
         self._told, self.trial = told, trial
-        self._words = False
+        self.words = False
         self.since: float | None = None
         """When it was open."""
 
@@ -71,7 +88,7 @@ class _Proof:
 
     def told(self, news: News) -> None:
         if isinstance(news, Heard | Eager) and news.text.strip():
-            self._words = True
+            self.words = True
             self._settle()
         self._told(news)
 
@@ -81,5 +98,5 @@ class _Proof:
 
     def _settle(self) -> None:
         now = trio.current_time()
-        if self._words and self.since is not None and now >= self.since + PROVEN:
+        if self.words and self.since is not None and now >= self.since + PROVEN:
             self.trial.succeeded(now)

@@ -13,11 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from parlance.actors.dial import Dial, Variable, address, complaint
+from parlance.actors.dial import Dial, Variable, address
+from parlance.actors.fields import number, text, written
 from parlance.actors.listener.port import Heard
 from parlance.actors.listener.segments import Segment, Segments
-from parlance.actors.listener.stream import StreamedEar, StreamSettings
-from parlance.actors.listener.wire import NOTHING, EarWire, Step, kind_of, named, number, text
+from parlance.actors.listener.stream import StreamedEar, StreamService
+from parlance.actors.listener.wire import NOTHING, EarWire, Step
+from parlance.actors.verdict import verdict
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.faults import checked
 
@@ -25,10 +27,10 @@ NAME = "deepgram"
 KEEP_ALIVE = 4.0
 """Seconds without audio after which the service is told that we are still there. It asks for three to five."""
 
-_FINALIZE, _KEEP_ALIVE, _CLOSE = (named(type=kind) for kind in ("Finalize", "KeepAlive", "CloseStream"))
+_FINALIZE, _KEEP_ALIVE, _CLOSE = (written(type=kind) for kind in ("Finalize", "KeepAlive", "CloseStream"))
 
 
-class Settings(StreamSettings):
+class Settings(StreamService):
     """Deepgram charges for audio and not for connections, so that one may well be warm."""
 
     url: str = "wss://api.deepgram.com/v1/listen"
@@ -74,16 +76,13 @@ class DeepgramWire(EarWire[Segment]):
         self._segments.begin(utterance, self.position)
         return NOTHING
 
-    def hear(self, audio: bytes) -> Step:
-        return Step([self.passed(audio)])
-
     def end(self, utterance: int) -> Step:
         return Step([_FINALIZE], _all(self._segments.end(utterance, self.position)))
 
-    def parse(self, told: Any) -> Segment | None:
+    def parse(self, told: dict[str, Any]) -> Segment | None:
         kind = text(told["type"])
         if kind == "Error":
-            raise self.failed(kind_of(str(told)), complaint(named(**told)))
+            raise self.failed(verdict(told), told.get("description", told))
         return _segment(told) if kind == "Results" else None
 
     def take(self, told: Segment) -> Step:

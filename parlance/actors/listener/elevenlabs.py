@@ -18,9 +18,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable, address
+from parlance.actors.fields import text, written
 from parlance.actors.listener.port import Heard
-from parlance.actors.listener.stream import StreamedEar, StreamSettings
-from parlance.actors.listener.wire import NOTHING, EarWire, Step, named, text
+from parlance.actors.listener.stream import StreamedEar, StreamService
+from parlance.actors.listener.wire import NOTHING, EarWire, Step
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
 from parlance.engine.faults import checked
@@ -35,9 +36,7 @@ LEAST = 0.4
 
 _COMMITTED, _PARTIAL = "committed_transcript", "partial_transcript"
 _ERRORS: dict[str, type[ProviderError]] = {
-    **dict.fromkeys(("auth_error", "unaccepted_terms"), Rejected),
-    # The account's quota is used up: asking again does not help in this call, and the next provider should be asked.
-    "quota_exceeded": Rejected,
+    **dict.fromkeys(("auth_error", "unaccepted_terms", "quota_exceeded"), Rejected),
     **dict.fromkeys(("input_error", "invalid_request", "chunk_size_exceeded"), Rejected),
     **dict.fromkeys(("rate_limited", "queue_overflow", "resource_exhausted"), Overloaded),
     # A new connection is all that these need.
@@ -46,7 +45,7 @@ _ERRORS: dict[str, type[ProviderError]] = {
 }
 
 
-class Settings(StreamSettings):
+class Settings(StreamService):
     """ElevenLabs charges for audio, and nothing but audio keeps a connection alive, 1.5 s of it a minute: none is warm
     unless asked for.
     """
@@ -123,7 +122,7 @@ class ScribeWire(EarWire[Words]):
         self._committed = self.position
         return Step([_chunk(audio, commit=True)])
 
-    def parse(self, told: Any) -> Words | None:
+    def parse(self, told: dict[str, Any]) -> Words | None:
         kind = text(told["message_type"])
         if kind in _ERRORS:
             raise self.failed(_ERRORS[kind], f"{kind}: {told.get('error')}")
@@ -164,7 +163,7 @@ class ScribeWire(EarWire[Words]):
 
 
 def _chunk(audio: bytes, *, commit: bool = False) -> str:
-    return named(
+    return written(
         message_type="input_audio_chunk",
         audio_base_64=b64encode(audio).decode(),
         commit=commit,

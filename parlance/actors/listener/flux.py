@@ -14,10 +14,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from parlance.actors.dial import Dial, Variable, address, complaint
-from parlance.actors.listener.stream import StreamedEar, StreamSettings
+from parlance.actors.dial import Dial, Variable, address
+from parlance.actors.fields import number, text, written
+from parlance.actors.listener.stream import StreamedEar, StreamService
 from parlance.actors.listener.turns import State, Turn, Turns
-from parlance.actors.listener.wire import NOTHING, EarWire, Step, kind_of, named, number, text
+from parlance.actors.listener.wire import NOTHING, EarWire, Step
+from parlance.actors.verdict import verdict
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.faults import checked
 
@@ -33,11 +35,11 @@ WAITING = 0.25
 CHUNK = 0.08
 """Seconds of audio at a time that the service asks for."""
 
-_FORCE, _CLOSE = named(type="ForceEndTurn"), named(type="CloseStream")
+_FORCE, _CLOSE = written(type="ForceEndTurn"), written(type="CloseStream")
 _STATES = {"EagerEndOfTurn": State.EAGER, "TurnResumed": State.RESUMED, "EndOfTurn": State.OVER}
 
 
-class Settings(StreamSettings):
+class Settings(StreamService):
     """Nothing but audio keeps a connection alive, and audio is what Deepgram charges for: none is warm unless asked
     for, and a warm one is replaced before the service would hang up.
     """
@@ -103,16 +105,13 @@ class FluxWire(EarWire[Turn]):
         self._turns.begin(utterance)
         return NOTHING
 
-    def hear(self, audio: bytes) -> Step:
-        return Step([self.passed(audio)])
-
     def end(self, utterance: int) -> Step:
         return Step([_FORCE]) if self._turns.end(utterance, self.position) else NOTHING
 
-    def parse(self, told: Any) -> Turn | None:
+    def parse(self, told: dict[str, Any]) -> Turn | None:
         kind = text(told["type"])
         if kind == "Error":
-            raise self.failed(kind_of(str(told)), complaint(named(**told)))
+            raise self.failed(verdict(told), told.get("description", told))
         return _turn(told) if kind == "TurnInfo" else None
 
     def take(self, told: Turn) -> Step:

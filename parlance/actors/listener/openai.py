@@ -6,7 +6,6 @@ Request and answers as in openai-python 3.52 (`audio/transcriptions`), whose mul
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -14,9 +13,10 @@ import trio
 from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable, complaint
-from parlance.actors.listener import request
-from parlance.actors.listener.wire import kind_of
+from parlance.actors.fields import opened, text
+from parlance.actors.listener.request import RequestEar, RequestService
 from parlance.actors.sse import Events
+from parlance.actors.verdict import verdict
 from parlance.actors.web import Web
 from parlance.engine.errors import Garbled
 from parlance.engine.faults import checked
@@ -26,7 +26,7 @@ NAME = "openai"
 _DELTA, _DONE = "transcript.text.delta", "transcript.text.done"
 
 
-class Settings(request.Settings):
+class Settings(RequestService):
     url: str = "https://api.openai.com/v1/audio/transcriptions"
     key_env: Variable = "OPENAI_API_KEY"
     model: Annotated[str, Field(min_length=1)] = "gpt-transcribe"
@@ -66,15 +66,15 @@ class OpenAIScribe:
         body = form.read()
         if not self.settings.stream:
             return self._text(await self._web.whole(self.settings.url, content=body, headers=headers))
-        text, events = "", Events()
+        words, events = "", Events()
         async with self._web.post(self.settings.url, content=body, headers=headers, kind="events") as chunks:
             async for chunk in chunks:
                 for data in self._fed(events, chunk):
                     more, done = self._event(data)
                     if done:
                         return more
-                    text += more
-                    so_far(text)
+                    words += more
+                    so_far(words)
         raise Garbled(NAME, "the answer broke off in the middle")
 
     def _fed(self, events: Events, chunk: bytes) -> Iterator[str]:
@@ -86,34 +86,26 @@ class OpenAIScribe:
     def _text(self, body: bytes | str) -> str:
         """The words of an answer, or of the last event of one."""
         try:
-            text = json.loads(body)["text"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            text = None
-        if not isinstance(text, str):
-            raise Garbled(NAME, f"not a transcription: {self._dial.brief(_shown(body))}")
-        return text
+            return text(opened(body)["text"])
+        except (ValueError, KeyError):
+            shown = body.decode(errors="replace") if isinstance(body, bytes) else body
+            raise Garbled(NAME, f"not a transcription: {self._dial.brief(shown)}") from None
 
     def _event(self, data: str) -> tuple[str, bool]:
         """More words, or all of them and that these are all."""
         if data == "[DONE]":
             raise Garbled(NAME, "the answer ended without its words")
         try:
-            told = json.loads(data)
+            told = opened(data)
             kind = told.get("type")
-            delta = told["delta"] if kind == _DELTA else ""
-            if not isinstance(delta, str):
-                raise TypeError
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            delta = text(told["delta"]) if kind == _DELTA else ""
+        except (ValueError, KeyError):
             raise Garbled(NAME, f"not an event of a transcription: {self._dial.brief(data)}") from None
         if kind == "error" or (kind is None and told.get("error")):
-            raise kind_of(data)(NAME, self._dial.brief(complaint(data)))
+            raise verdict(data)(NAME, self._dial.brief(complaint(data)))
         return (self._text(data), True) if kind == _DONE else (delta, False)
 
 
-def _shown(body: bytes | str) -> str:
-    return body.decode(errors="replace") if isinstance(body, bytes) else body
-
-
-def make(settings: dict[str, Any]) -> request.RequestEar:
+def make(settings: dict[str, Any]) -> RequestEar:
     """The ear of an agent's `ear:` settings. Raises `Misconfigured`."""
-    return request.RequestEar(OpenAIScribe(checked(Settings, settings, f"ear {NAME}")))
+    return RequestEar(OpenAIScribe(checked(Settings, settings, f"ear {NAME}")))

@@ -32,7 +32,7 @@ GROWTH = 1.5
 """How much longer an utterance has become when its words so far are asked for again."""
 
 
-class Settings(WebService):
+class RequestService(WebService):
     """What all ears that are asked have."""
 
     rate: Literal[8000, 16000] = 16000
@@ -59,7 +59,7 @@ class Scribe(Protocol):
     """Seconds of audio that it takes at a time."""
 
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> RequestService: ...
 
     async def transcribe(self, file: bytes, so_far: Callable[[str], None]) -> str:
         """The words in a WAV file (PCM16, mono). `so_far` is called with those that are known before all are."""

@@ -56,9 +56,6 @@ class Segments:
     def __init__(self) -> None:
         self._open: list[_Utterance] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._open)
-
     def begin(self, utterance: int, at: float) -> None:
         self._open.append(_Utterance(utterance, at))
 

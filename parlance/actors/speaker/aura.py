@@ -12,25 +12,27 @@ such limit. This kind is for networks and contracts that want WebSockets.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from parlance.actors.dial import Dial, Variable, address, complaint
+from parlance.actors.dial import Dial, Variable, address
+from parlance.actors.fields import text, written
+from parlance.actors.speaker.phrase import Phrase
+from parlance.actors.speaker.spoken import plain
 from parlance.actors.speaker.stream import StreamService, StreamVoice
-from parlance.actors.speaker.wire import Brief, Message, Phrase, Piece, failure, parsed, plain, written
+from parlance.actors.speaker.wire import Brief, Message, Piece, VoiceWire
+from parlance.actors.verdict import verdict
 from parlance.codecs.format import TELEPHONE
-from parlance.engine.errors import Garbled, Overloaded
+from parlance.engine.errors import Overloaded
 from parlance.engine.faults import checked
 
 NAME = "deepgram-ws"
 FLUSHES, WINDOW = 20, 60.0
 """So many `Flush` in so many seconds are heeded on a connection."""
 
-_FLUSH, _CLEAR = written({"type": "Flush"}), written({"type": "Clear"})
-_LIMITS = ("flush", "limit", "too many")
+_FLUSH, _CLEAR = written(type="Flush"), written(type="Clear")
 
 
 class Settings(StreamService):
@@ -43,14 +45,13 @@ class Settings(StreamService):
         return address(self.url, {"model": self.model, "encoding": "mulaw", "sample_rate": TELEPHONE.rate})
 
 
-class AuraWire:
-    """One connection. Nothing in its audio says whose it is: the order does."""
+class AuraWire(VoiceWire):
+    """v1/speak: nothing in its audio says whose it is, the order does."""
 
-    format = TELEPHONE
+    protocol = "v1/speak"
 
     def __init__(self, brief: Brief) -> None:
-        self._brief = brief
-        self._phrase: Phrase | None = None
+        super().__init__(NAME, brief)
         self._clearing = 0
         """`Clear` that was sent and not answered: what comes before is of phrases that nobody wants."""
         self._flushes: deque[float] = deque(maxlen=FLUSHES)
@@ -58,36 +59,25 @@ class AuraWire:
     def say(self, text: str, now: float) -> list[Message]:
         self._phrase = Phrase(NAME, text)
         self._flushes.append(now)
-        return [written({"type": "Speak", "text": plain(text).strip()}), _FLUSH]
+        return [written(type="Speak", text=plain(text).strip()), _FLUSH]
 
     def receive(self, message: Message, now: float) -> Piece | None:
         if isinstance(message, bytes):
             return Piece(self._phrase.add(message)) if self._phrase and not self._clearing else None
-        told = parsed(NAME, message, self._brief)
-        match told.get("type"):
+        return super().receive(message, now)
+
+    def take(self, told: dict[str, Any], now: float) -> Piece | None:
+        match text(told["type"]):
             case "Cleared":
                 self._clearing = max(0, self._clearing - 1)
             case "Flushed" if self._phrase and not self._clearing:
                 self._phrase = None
                 return Piece(done=True)
-            case "Warning" if any(word in str(told).lower() for word in _LIMITS):
-                raise Overloaded(NAME, self._brief(complaint(message)))
+            case "Warning" if "flush" in str(told).lower() or verdict(told) is Overloaded:
+                raise self.failed(Overloaded, told.get("description", told))
             case "Error":
-                raise failure(NAME, self._brief(complaint(message)))
-            case str():
-                pass
-            case _:
-                raise Garbled(NAME, f"not a message of v1/speak: {self._brief(message)}")
+                raise self.failed(verdict(told), told.get("description", told))
         return None
-
-    def quiet(self) -> float:
-        return math.inf
-
-    def settle(self) -> list[Message]:
-        return []
-
-    def finish(self, now: float) -> list[Message]:
-        return []
 
     def abort(self) -> list[Message]:
         if self._phrase is None:

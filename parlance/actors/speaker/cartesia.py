@@ -25,23 +25,14 @@ from uuid import uuid4
 from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable
+from parlance.actors.fields import audio, each, mapping, number, text, written
+from parlance.actors.speaker.phrase import Phrase
+from parlance.actors.speaker.spoken import plain
 from parlance.actors.speaker.stream import StreamService, StreamVoice
-from parlance.actors.speaker.wire import (
-    Brief,
-    Closed,
-    Message,
-    Phrase,
-    Piece,
-    decoded,
-    failure,
-    numbers,
-    parsed,
-    plain,
-    strings,
-    written,
-)
+from parlance.actors.speaker.wire import Brief, Closed, Message, Piece, VoiceWire
+from parlance.actors.verdict import verdict
 from parlance.codecs.format import TELEPHONE
-from parlance.engine.errors import Garbled, ProviderError
+from parlance.engine.errors import ProviderError
 from parlance.engine.faults import checked
 
 NAME = "cartesia"
@@ -84,15 +75,15 @@ class Settings(StreamService):
         return wanted
 
 
-class CartesiaWire:
-    """One connection. `name` gives each context its own."""
+class CartesiaWire(VoiceWire):
+    """tts/websocket: a phrase is a flush of a context. `context` names a new one."""
 
-    format = TELEPHONE
+    protocol = "tts/websocket"
 
-    def __init__(self, settings: Settings, brief: Brief, name: Callable[[], str]) -> None:
-        self._common, self._brief, self._name = settings.request(), brief, name
+    def __init__(self, settings: Settings, brief: Brief, context: Callable[[], str]) -> None:
+        super().__init__(NAME, brief)
+        self._common, self._new = settings.request(), context
         self._context: str | None = None
-        self._phrase: Phrase | None = None
         self._spoken = 0.0
         """Seconds of audio that the context had before the phrase."""
         self._origin: float | None = None
@@ -102,24 +93,21 @@ class CartesiaWire:
 
     def say(self, text: str, now: float) -> list[Message]:
         if self._context is None or not self._fresh(now):
-            self._context, self._spoken = self._name(), 0.0
+            self._context, self._spoken = self._new(), 0.0
         self._phrase, self._origin, self._last = Phrase(NAME, text), None, now
         # The service would take a tag for a command; a space for its first character, and it is words.
         words = _TAG.sub(" ", plain(text)).strip()
         return [self._request(f"{words} "), self._request("", flush=True)]
 
-    def receive(self, message: Message, now: float) -> Piece | None:
-        told = parsed(NAME, message, self._brief)
-        context = told.get("context_id")
-        if not isinstance(context, str | None):
-            raise self._garbled(message)
-        if context not in (None, self._context):
+    def take(self, told: dict[str, Any], now: float) -> Piece | None:
+        kind, context = text(told["type"]), told.get("context_id")
+        if context is not None and text(context) != self._context:
             return None
-        match told.get("type"):
+        match kind:
             case "chunk":
                 return self._chunk(told, now)
             case "timestamps":
-                return self._times(told, message)
+                return self._times(told)
             case "flush_done":
                 return self._whole()
             case "done":
@@ -127,29 +115,23 @@ class CartesiaWire:
                 return self._whole()
             case "error":
                 raise self._failure(told)
-            case str():
-                return None
-        raise self._garbled(message)
+        return None
 
     def _chunk(self, told: dict[str, Any], now: float) -> Piece | None:
-        audio = decoded(NAME, told.get("data"))
+        sound = audio(told.get("data"))
         self._last = now
         if self._phrase is None:
-            self._spoken += len(audio) / TELEPHONE.second
+            self._spoken += len(sound) / TELEPHONE.second
             return None
-        return Piece(self._phrase.add(audio)) if audio else None
+        return Piece(self._phrase.add(sound)) if sound else None
 
-    def _times(self, told: dict[str, Any], message: Message) -> Piece | None:
+    def _times(self, told: dict[str, Any]) -> Piece | None:
         phrase = self._phrase
-        if phrase is None or (timed := told.get("word_timestamps")) is None:
+        if phrase is None or told.get("word_timestamps") is None:
             return None
-        if not isinstance(timed, dict):
-            raise self._garbled(message)
-        try:
-            starts, ends = numbers(timed["start"]), numbers(timed["end"])
-            words = list(zip(strings(timed["words"]), starts, ends, strict=True))
-        except (KeyError, ValueError):
-            raise self._garbled(message) from None
+        timed = mapping(told["word_timestamps"])
+        starts, ends = each(timed["start"], number), each(timed["end"], number)
+        words = list(zip(each(timed["words"], text), starts, ends, strict=True))
         if not words:
             return None
         if self._origin is None:
@@ -172,19 +154,9 @@ class CartesiaWire:
 
     def _failure(self, told: dict[str, Any]) -> ProviderError:
         title, words, status = told.get("title"), told.get("message") or told.get("error"), told.get("status_code")
-        said = self._brief(f"{status or 'error'} {title or ''}: {words}")
-        if isinstance(title, str) and title.lower().startswith("context"):
-            return Closed(NAME, said)
-        return failure(NAME, said, status)
-
-    def _garbled(self, message: Message) -> Garbled:
-        return Garbled(NAME, f"not a message of tts/websocket: {self._brief(message)}")
-
-    def quiet(self) -> float:
-        return math.inf
-
-    def settle(self) -> list[Message]:
-        return []
+        gone = isinstance(title, str) and title.lower().startswith("context")
+        kind = Closed if gone else verdict(words, status, f"{told.get('error_code')} {title}")
+        return self.failed(kind, f"{status or 'error'} {title or ''}: {words}")
 
     def finish(self, now: float) -> list[Message]:
         """A context that is about to end is left alone: it might be gone, and be begun again by this."""
@@ -194,17 +166,14 @@ class CartesiaWire:
 
     def abort(self) -> list[Message]:
         context, self._context, self._phrase = self._context, None, None
-        return [] if context is None else [written({"context_id": context, "cancel": True})]
-
-    def reusable(self, now: float) -> bool:
-        return True
+        return [] if context is None else [written(context_id=context, cancel=True)]
 
     def _fresh(self, now: float) -> bool:
         return now < self._last + FRESH
 
     def _request(self, text: str, *, going: bool = True, flush: bool = False) -> str:
         told = self._common | {"context_id": self._context, "transcript": text, "continue": going}
-        return written(told | {"flush": True} if flush else told)
+        return written(**told, **({"flush": True} if flush else {}))
 
 
 def make(settings: dict[str, Any]) -> StreamVoice:

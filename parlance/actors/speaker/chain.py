@@ -23,10 +23,6 @@ class VoiceChain:
     def __init__(self, choice: Choice[Voice]) -> None:
         self._choice, self.provider = choice, choice.provider
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Nothing: whatever runs the voices themselves keeps them ready."""
-        task_status.started()
-
     @asynccontextmanager
     async def reply(self) -> AsyncIterator[ChainReply]:
         async with AsyncExitStack() as stack:

@@ -1,5 +1,5 @@
 """A voice at ElevenLabs over HTTP: one request a phrase, through the `elevenlabs` package, in µ-law. Not tried against
-the live service. pip install 'parlance[elevenlabs]'.
+the live service. Needs the extra `elevenlabs`.
 
 The package (read in elevenlabs 2.78) makes the request; its own client carries it out by way of `web`, so that
 connections, deadlines and errors are those of every other voice. It is not told the key: `web` has it. Its retries are

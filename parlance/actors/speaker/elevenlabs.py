@@ -30,24 +30,14 @@ from uuid import uuid4
 from pydantic import Field, model_validator
 
 from parlance.actors.dial import Dial, Patience, Variable, address
+from parlance.actors.fields import audio, each, mapping, number, text, written
 from parlance.actors.speaker.manner import Manner
+from parlance.actors.speaker.phrase import Phrase
+from parlance.actors.speaker.port import Times
+from parlance.actors.speaker.spoken import plain
 from parlance.actors.speaker.stream import StreamService, StreamVoice
-from parlance.actors.speaker.wire import (
-    Brief,
-    Closed,
-    Message,
-    Phrase,
-    Piece,
-    Times,
-    decoded,
-    failure,
-    numbers,
-    parsed,
-    plain,
-    strings,
-    written,
-)
-from parlance.codecs.format import TELEPHONE
+from parlance.actors.speaker.wire import Brief, Closed, Message, Piece, VoiceWire
+from parlance.actors.verdict import verdict
 from parlance.engine.errors import Garbled, ProviderError
 from parlance.engine.faults import checked
 
@@ -90,17 +80,17 @@ class Settings(Manner, StreamService):
         return address(f"{self.url.rstrip('/')}/{self.voice}/multi-stream-input", query)
 
 
-class ElevenWire:
-    """One connection. `name` gives each context its own."""
+class ElevenWire(VoiceWire):
+    """multi-stream-input: a reply is a context. `context` names a new one."""
 
-    format = TELEPHONE
+    protocol = "multi-stream-input"
 
-    def __init__(self, settings: Settings, brief: Brief, name: Callable[[], str]) -> None:
-        self._settings, self._brief, self._name = settings, brief, name
+    def __init__(self, settings: Settings, brief: Brief, context: Callable[[], str]) -> None:
+        super().__init__(NAME, brief)
+        self._settings, self._new = settings, context
         self._context: str | None = None
         self._alive: set[str] = set()
         """Contexts whose last message has not come."""
-        self._phrase: Phrase | None = None
         self._aligned = self._closing = False
         self._rest = b""
         """Audio that came after its phrase seemed whole: the next one begins with it."""
@@ -110,22 +100,19 @@ class ElevenWire:
         self._phrase = Phrase(NAME, text)
         self._aligned = self._closing = False
         if self._context is None:
-            self._context = self._name()
+            self._context = self._new()
             self._alive.add(self._context)
-            opening: dict[str, object] = {"text": " ", "context_id": self._context}
-            if wanted := self._settings.voice_settings():
-                opening["voice_settings"] = wanted
-            messages.append(written(opening))
-        words = {"text": f"{plain(text).strip()} ", "context_id": self._context, "flush": True}
-        return [*messages, written(words)]
+            wanted = self._settings.voice_settings()
+            manner = {"voice_settings": wanted} if wanted else {}
+            messages.append(written(text=" ", context_id=self._context, **manner))
+        return [*messages, written(text=f"{plain(text).strip()} ", context_id=self._context, flush=True)]
 
-    def receive(self, message: Message, now: float) -> Piece | None:
-        told = parsed(NAME, message, self._brief)
+    def take(self, told: dict[str, Any], now: float) -> Piece | None:
         if told.get("error") is not None:
             raise self._failure(told)
         context, final = told.get("contextId"), told.get("isFinal")
         if not isinstance(context, str | None) or not isinstance(final, bool | None):
-            raise Garbled(NAME, f"not a message of multi-stream-input: {self._brief(message)}")
+            raise ValueError("neither a context nor its end")
         ours = self._context is not None and context in (None, self._context)
         if final:
             self._alive.discard(context or self._context or "")
@@ -133,32 +120,29 @@ class ElevenWire:
         return self._more(told) if ours else None
 
     def _more(self, told: dict[str, Any]) -> Piece | None:
-        audio = decoded(NAME, told.get("audio"))
+        sound = self._rest + audio(told.get("audio"))
         phrase = self._phrase
         if phrase is None:
-            self._rest = (self._rest + audio)[-LATE:]
+            self._rest = sound[-LATE:]
             return None
-        audio, self._rest = phrase.add(self._rest + audio), b""
+        phrase.add(sound)
+        self._rest = b""
         times = phrase.times(self._times(phrase, told.get("alignment") or told.get("normalizedAlignment")))
         done = phrase.text.whole and phrase.seconds >= phrase.said - NEARLY
         if done:
             self._phrase = None
             phrase.check()
-        return Piece(audio, times, done) if audio or times or done else None
+        return Piece(sound, times, done) if sound or times or done else None
 
     def _times(self, phrase: Phrase, alignment: object) -> Times:
         """How many of the phrase's characters have been spoken when each character that was named ends."""
         if alignment is None:
             return ()
-        if not isinstance(alignment, dict):
-            raise Garbled(NAME, f"not an alignment: {self._brief(alignment)}")
-        try:
-            chars = strings(alignment["chars"])
-            starts, lengths = numbers(alignment["charStartTimesMs"]), numbers(alignment["charDurationsMs"])
-            ends = list(accumulate((start + length for start, length in zip(starts, lengths, strict=True)), max))
-            pairs = list(zip(chars, ends, strict=True))
-        except (KeyError, ValueError):
-            raise Garbled(NAME, f"not an alignment: {self._brief(alignment)}") from None
+        named = mapping(alignment)
+        chars = each(named["chars"], text)
+        starts, lengths = each(named["charStartTimesMs"], number), each(named["charDurationsMs"], number)
+        ends = list(accumulate((start + length for start, length in zip(starts, lengths, strict=True)), max))
+        pairs = list(zip(chars, ends, strict=True))
         if not pairs:
             return ()
         self._aligned = True
@@ -180,11 +164,9 @@ class ElevenWire:
         return Piece(done=True)
 
     def _failure(self, told: dict[str, Any]) -> ProviderError:
-        words = self._brief(f"{told.get('error')}: {told.get('message')}")
-        if told.get("error") == "input_timeout_exceeded":
-            return Closed(NAME, words)
-        status = None if told.get("code") != 1008 else 403
-        return failure(NAME, words, status)
+        name, words = told["error"], told.get("message")
+        kind = Closed if name == "input_timeout_exceeded" else verdict(words, told.get("code"), name)
+        return self.failed(kind, f"{name}: {words}")
 
     def quiet(self) -> float:
         phrase = self._phrase
@@ -195,11 +177,11 @@ class ElevenWire:
 
     def settle(self) -> list[Message]:
         self._closing = True
-        return [written({"context_id": self._context, "close_context": True})]
+        return [written(context_id=self._context, close_context=True)]
 
     def finish(self, now: float) -> list[Message]:
         context, self._context, self._phrase, self._rest = self._context, None, None, b""
-        return [] if context is None or self._closing else [written({"context_id": context, "close_context": True})]
+        return [] if context is None or self._closing else [written(context_id=context, close_context=True)]
 
     def abort(self) -> list[Message]:
         return self.finish(0.0)

@@ -23,7 +23,7 @@ from pydantic import Field
 from parlance.actors.speaker.port import Sound, Speech
 from parlance.codecs.format import Format
 from parlance.engine.agent import Strict
-from parlance.engine.errors import Misconfigured, Rejected
+from parlance.engine.errors import Misconfigured, Missing, Rejected
 from parlance.engine.faults import checked
 
 NAME = "espeak"
@@ -93,7 +93,8 @@ class Library:
         try:
             import espeakng_loader
         except ImportError as error:
-            raise Misconfigured(f"voice {NAME} needs espeakng-loader: pip install 'parlance[local]'") from error
+            need = "needs espeakng-loader: pip install '.[local]' (in parlance's checkout)"
+            raise Missing(f"voice {NAME} {need}") from error
         self._data = Path(espeakng_loader.get_data_path())
         try:
             self._library = ctypes.CDLL(espeakng_loader.get_library_path())

@@ -10,18 +10,19 @@ from typing import Protocol
 from parlance.codecs.format import Format
 from parlance.engine.witness import Failed, Served
 
+Times = tuple[tuple[int, float], ...]
+"""Where in a phrase the voice is, as far as it says so: pairs of how many of the text's characters have been spoken,
+and the seconds from the phrase's first sample at which they have. Both only grow.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A piece of a phrase's audio, of any length (also none), all of a phrase's in one format.
-
-    `times`: where in the phrase the voice is, as far as it says so: pairs of how many of the text's characters have
-    been spoken, and the seconds from the phrase's first sample at which they have. Both only grow.
-    """
+    """A piece of a phrase's audio, of any length (also none), all of a phrase's in one format."""
 
     audio: bytes
     format: Format
-    times: tuple[tuple[int, float], ...] = ()
+    times: Times = ()
 
 
 Speech = Sound | Served | Failed
@@ -60,8 +61,8 @@ class Outlet(Protocol):
     def add(self, turn: int, audio: bytes) -> None:
         """Audio of the present phrase. Does not wait; a stale turn's audio is dropped."""
 
-    def timed(self, turn: int, times: tuple[tuple[int, float], ...]) -> None:
-        """More of where in its text the present phrase is: characters spoken, seconds from its first sample."""
+    def timed(self, turn: int, times: Times) -> None:
+        """More of where in its text the present phrase is."""
 
     def phrase_done(self, turn: int) -> None:
         """The present phrase is whole."""

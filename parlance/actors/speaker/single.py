@@ -13,13 +13,11 @@ from typing import Protocol
 import trio
 
 from parlance.actors.speaker.port import Sound
-from parlance.actors.speaker.wire import sayable
+from parlance.actors.speaker.spoken import plain, sayable
 from parlance.codecs.format import Format
 
 Audio = AbstractAsyncContextManager[AsyncIterator[bytes]]
 
-_UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
-"""Control characters, halves of characters (a model's reply may be cut in an emoji), and what XML 1.0 forbids."""
 _MARKS = r".!?;:\u2026\u3002\uff01\uff1f\uff1b"
 # Looked at from its first mark only: a model that goes on with dots for ever would take as many looks, squared.
 _SENTENCE = re.compile(rf"(?<![{_MARKS}])[{_MARKS}]++[\"'\u201d\u2019)]*+(?=\s)|[\u3002\uff01\uff1f]")
@@ -71,7 +69,7 @@ class SingleVoice:
 
 def sent(text: str) -> str:
     """What can be sent of `text`: nothing where there is nothing in it that can be heard."""
-    text = _UNSENDABLE.sub(" ", text).strip()
+    text = plain(text).strip()
     return text if sayable(text) else ""
 
 

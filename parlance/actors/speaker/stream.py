@@ -17,8 +17,9 @@ from pydantic import Field
 
 from parlance.actors.dial import CLOSING, Dial, Patience, Service
 from parlance.actors.pool import Pool
-from parlance.actors.speaker.port import Sound
-from parlance.actors.speaker.wire import Closed, Message, Piece, Times, VoiceWire, sayable
+from parlance.actors.speaker.port import Sound, Times
+from parlance.actors.speaker.spoken import sayable
+from parlance.actors.speaker.wire import Closed, Message, Piece, VoiceWire
 from parlance.actors.websocket import Socket, alone
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
 

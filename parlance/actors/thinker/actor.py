@@ -64,6 +64,8 @@ class ThinkerActor:
         self._mind, self._desk, self._regret = mind, desk, regret
         self._orders: Mailbox[Turn] = Mailbox(ORDERS, Policy.REFUSE)
         self._hand: Turn | None = None
+        self._failed = False
+        """Whether a run has ended over this turn."""
         self._acts: list[Act] = []
         self._ids: set[str] = set()
         """Of the tools used so far."""
@@ -126,15 +128,15 @@ class ThinkerActor:
     # --------------------------------------------------------------------------------------- answering
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Answer turns, one after another. An error of the mind that another try may mend ends this run, and the
-        supervisor begins another; any other ends the reply.
+        """Answer turns, one after another. An error of the mind that another try may mend ends this run, once in a
+        reply, and the supervisor begins another; any other ends the reply.
         """
         async with trio.open_nursery() as self._nursery:
             task_status.started()
             try:
                 while True:
                     if self._hand is None:
-                        self._hand = await self._orders.get()
+                        self._hand, self._failed = await self._orders.get(), False
                         self._acts.clear()
                     await self._answer(self._hand)
                     self._hand = None
@@ -150,7 +152,8 @@ class ThinkerActor:
                     await self._reply(turn)
             except ProviderError as error:
                 if not turn.said:
-                    if error.retry:
+                    if error.retry and not self._failed:
+                        self._failed = True
                         raise
                     self._desk.happen(Broken(turn.number, str(error)))
                 else:

@@ -1,4 +1,4 @@
-"""The `anthropic` mind: Anthropic's Messages, streamed. pip install 'parlance[anthropic]'.
+"""The `anthropic` mind: Anthropic's Messages, streamed. Needs the extra `anthropic`.
 
 The protocol is in `messages`, the way there in `sdk`. The key goes into `x-api-key`, as the service documents it; the
 package, from 2.11 on, would put it elsewhere.
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable
 from parlance.actors.thinker.messages import Messages
-from parlance.actors.thinker.mind import Minds, ModelService
+from parlance.actors.thinker.mind import ModelMinds, ModelService
 from parlance.actors.thinker.sdk import Sdk
 from parlance.engine.agent import Agent
 from parlance.engine.faults import checked
@@ -36,8 +36,8 @@ class Settings(ModelService):
     """The longest answer, thinking included; the service wants one, and minutes of speech are less."""
 
 
-def make(settings: dict[str, Any], agent: Agent) -> Minds:
-    """A maker of one mind per call. Raises `Misconfigured`."""
+def make(settings: dict[str, Any], agent: Agent) -> ModelMinds:
+    """The minds of the agent's calls. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"agent {agent.name}: mind {NAME}")
     dial = Dial(NAME, chosen, header=_HEADER, more={"anthropic-version": chosen.version}, extra=NAME)
     package = dial.library("anthropic")
@@ -57,4 +57,4 @@ def make(settings: dict[str, Any], agent: Agent) -> Minds:
     if chosen.temperature is not None:
         options["temperature"] = chosen.temperature
     wire = Messages(chosen.model, agent.prompt, options)
-    return Minds(dial, chosen, wire, Sdk(dial, chosen, package, connect, _PATH))
+    return ModelMinds(dial, chosen, wire, Sdk(dial, chosen, package, connect, _PATH))

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Protocol
 
 import trio
 
 from parlance.actors import relay
 from parlance.actors.choice import Choice, Trial, Tries
-from parlance.actors.thinker.port import Act, Ask, Entry, Mind, Thought, Token, Tool
+from parlance.actors.thinker.port import Act, Ask, Entry, Minds, Thought, Token, Tool
 from parlance.engine.errors import ProviderError
 from parlance.engine.witness import Failed, Served
-
-
-class Factory(Protocol):
-    """Makes one provider's minds."""
-
-    provider: str
-
-    def __call__(self) -> Mind: ...
 
 
 class MindChains:
     """Makes a chain for each call."""
 
-    def __init__(self, choice: Choice[Factory]) -> None:
+    def __init__(self, choice: Choice[Minds]) -> None:
         self._choice, self.provider = choice, choice.provider
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Nothing: whatever runs the factories themselves keeps them ready."""
-        task_status.started()
 
     def __call__(self) -> MindChain:
         return MindChain(self._choice)
@@ -40,11 +27,12 @@ class MindChains:
 class MindChain:
     """One call's mind. `provider`: the one that is wanted most."""
 
-    def __init__(self, choice: Choice[Factory]) -> None:
+    def __init__(self, choice: Choice[Minds]) -> None:
         self._choice, self.provider = choice, choice.provider
         self._minds = [option.it() for option in choice.options]
         self.ahead = all(mind.ahead for mind in self._minds)
         self._last = self._minds[0]
+        self._trial: Trial | None = None
 
     def committed(self, heard: str, complete: bool) -> None:
         """For the mind whose reply it was: what another one said is in the history."""
@@ -57,12 +45,15 @@ class MindChain:
         """The reply of the first mind that has a word of it. Entering waits for that word, so that no other one's work
         is left open within a reader's own scopes. What fails later is raised as it is.
         """
+        if self._trial is not None:
+            # A call thinks one reply at a time. A guess that nobody wants may take a while to be left.
+            self._trial.dropped()
         tries = Tries(self._choice, trio.current_time())
         told: list[Thought] = []
         while True:
             await trio.sleep(tries.wait)
             mind, begun = self._minds[tries.option.index], False
-            trial = Trial(tries.option.breaker, trio.current_time())
+            self._trial = trial = Trial(tries.option.breaker, trio.current_time())
             try:
                 async with mind.think(history, tools) as thoughts:
                     early, begun = await relay.beginning(thoughts, _gives)

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from parlance.actors.dial import Dial, Variable, address
 from parlance.actors.thinker.contents import Contents
-from parlance.actors.thinker.mind import Minds, ModelService
+from parlance.actors.thinker.mind import ModelMinds, ModelService
 from parlance.actors.web import Web
 from parlance.engine.agent import Agent
 from parlance.engine.faults import checked
@@ -56,18 +56,15 @@ class _Way:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await self._web.run(task_status=task_status)
 
-    async def aclose(self) -> None:
-        """`run` closes the connections."""
 
-
-def make(settings: dict[str, Any], agent: Agent) -> Minds:
-    """A maker of one mind per call. Raises `Misconfigured`."""
+def make(settings: dict[str, Any], agent: Agent) -> ModelMinds:
+    """The minds of the agent's calls. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"agent {agent.name}: mind {NAME}")
     dial = Dial(NAME, chosen, header="x-goog-api-key")
     model = quote(chosen.model.removeprefix("models/"), safe="")
     url = f"{chosen.url.rstrip('/')}/{chosen.version}/models/{model}:streamGenerateContent"
     wire = Contents(agent.prompt, _options(chosen))
-    return Minds(dial, chosen, wire, _Way(Web(dial, chosen, what="words"), address(url, {"alt": "sse"})))
+    return ModelMinds(dial, chosen, wire, _Way(Web(dial, chosen, what="words"), address(url, {"alt": "sse"})))
 
 
 def _options(chosen: Settings) -> dict[str, Any]:

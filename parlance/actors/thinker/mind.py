@@ -60,11 +60,8 @@ class Way(Protocol):
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep connections open until cancelled, and close them."""
 
-    async def aclose(self) -> None:
-        """Close the connections."""
 
-
-class Minds:
+class ModelMinds:
     """Makes the minds of one agent's calls, which share connections."""
 
     def __init__(self, dial: Dial, service: ModelService, wire: Wire, way: Way) -> None:
@@ -78,17 +75,13 @@ class Minds:
         """Keep connections warm until cancelled; then close them."""
         await self.way.run(task_status=task_status)
 
-    async def aclose(self) -> None:
-        """Close the connections, where nobody runs this. Minds made before cannot think any more."""
-        await self.way.aclose()
-
 
 class ModelMind:
     """One call's mind. It remembers nothing: the history is all it is told."""
 
     ahead = True
 
-    def __init__(self, minds: Minds) -> None:
+    def __init__(self, minds: ModelMinds) -> None:
         self.provider = minds.provider
         self._minds, self._made = minds, count(1)
 
@@ -106,48 +99,64 @@ class ModelMind:
         return f"{MADE}{self.provider}-{next(self._made)}"
 
     async def _thoughts(self, history: Sequence[Entry], tools: Sequence[Tool]) -> AsyncGenerator[Thought]:
-        minds = self._minds
-        reply, events, clock = minds.wire.reply(self._name), Events(), _Clock(minds.service)
+        minds, answer = self._minds, _Answer(self._minds, self._name)
         ids = {entry.id for entry in history if isinstance(entry, Use)}
         async with minds.way.post(minds.wire.request(history, tools)) as chunks:
-            while not reply.done:
-                try:
-                    with minds.dial.by(clock.until, clock.late):
-                        chunk = await anext(chunks, None)
-                    with self._read():
-                        found = None if chunk is None else events.feed(chunk)
-                except ProviderError:
-                    if not reply.finished:
-                        raise
-                    break
-                if found is None:
-                    break
-                for data in found:
-                    with self._read():
-                        thoughts = reply.read(data)
-                    given = trio.current_time()
+            while (events := await answer.more(chunks)) is not None:
+                for event in events:
+                    thoughts, at = answer.read(event), trio.current_time()
                     for thought in thoughts:
                         yield _known(thought, ids, self._name)
-                    if not reply.idle:
-                        clock.event(given, finished=reply.finished)
-                    if reply.done:
-                        break
-            with self._read():
-                last = reply.end()
-            for thought in last:
+                    answer.given(at)
+            for thought in answer.end():
                 yield thought
             await _rest(chunks)
+
+
+class _Answer:
+    """One answer as it comes: whether it comes in time, and what it says."""
+
+    def __init__(self, minds: ModelMinds, name: Name) -> None:
+        self._dial, self._reply = minds.dial, minds.wire.reply(name)
+        self._events, self._clock = Events(), _Clock(minds.service)
+
+    async def more(self, chunks: AsyncIterator[bytes]) -> Sequence[str] | None:
+        """The events of the next chunk; None: it is over. What befalls a reply that is whole is nobody's concern."""
+        if self._reply.done:
+            return None
+        try:
+            with self._dial.by(self._clock.until, self._clock.late):
+                chunk = await anext(chunks, None)
+            with self._read():
+                return None if chunk is None else self._events.feed(chunk)
+        except ProviderError:
+            if not self._reply.finished:
+                raise
+            return None
+
+    def read(self, data: str) -> list[Thought]:
+        """What an event says."""
+        with self._read():
+            return [] if self._reply.done else self._reply.read(data)
+
+    def given(self, at: float) -> None:
+        """What an event said was given on, from `at` on."""
+        if not self._reply.idle:
+            self._clock.event(at, finished=self._reply.finished)
+
+    def end(self) -> list[Thought]:
+        with self._read():
+            return self._reply.end()
 
     @contextmanager
     def _read(self) -> Iterator[None]:
         """What is wrong with an event, and what the service complains about, as errors of ours."""
-        dial = self._minds.dial
         try:
             yield
         except Complaint as error:
-            raise error.kind(dial.name, dial.brief(error)) from None
+            raise error.kind(self._dial.name, self._dial.brief(error)) from None
         except ValueError as error:
-            raise Garbled(dial.name, f"not the stream of an answer: {dial.brief(error)}") from None
+            raise Garbled(self._dial.name, f"not the stream of an answer: {self._dial.brief(error)}") from None
 
 
 def _known(thought: Thought, ids: set[str], name: Name) -> Thought:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from parlance.actors.thinker.port import Ask, Entry, Spent, Thought, Token, Tool, Use
-from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
+from parlance.actors.verdict import verdict
+from parlance.engine.errors import ProviderError, Rejected
 
 OPENING = "(The call begins.)"
 """The first line of the caller for services that want one, where the agent has spoken first."""
@@ -31,7 +32,7 @@ Name = Callable[[], str]
 _ODD = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST = 64
 _LONGEST_ID = 40
-_OVERLOADED = (429, 503, 529)
+_DEEPEST = 50
 
 
 class Wire(Protocol):
@@ -228,14 +229,25 @@ def arguments(told: str) -> dict[str, Any]:
 
 
 def sound(told: object) -> dict[str, Any]:
-    """A call's arguments, if they can be sent back as JSON: no NaN, no half characters. Raises `ValueError`."""
+    """A call's arguments, if they can be sent back as JSON: no NaN, no half characters, not nested without an end.
+    Raises `ValueError`.
+    """
     try:
         if isinstance(told, dict):
+            _level(told, _DEEPEST)
             json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
             return told
     except (ValueError, RecursionError):
         pass
     raise ValueError(f"arguments that are no JSON object: {str(told)[:100]}")
+
+
+def _level(told: object, room: int) -> None:
+    """Raises `RecursionError` if there is more in each other than there is `room` for."""
+    if room == 0:
+        raise RecursionError
+    for inner in told.values() if isinstance(told, dict) else told if isinstance(told, list) else ():
+        _level(inner, room - 1)
 
 
 def safe(name: str) -> str:
@@ -255,14 +267,7 @@ def count(usage: Mapping[str, Any], *names: str) -> int:
 
 
 def _complaint(error: Any) -> Complaint:
-    """An error within a stream, which has no status: whose turn it is, from its code and type."""
+    """An error within a stream. Its code is a number with some services, a name with others."""
     about = error if isinstance(error, dict) else {"message": error}
-    code, kind = about.get("code"), f"{about.get('code')} {about.get('type')}"
-    found: type[ProviderError] = Unreachable
-    if code in _OVERLOADED or any(word in kind for word in ("rate_limit", "overloaded", "quota")):
-        found = Overloaded
-    elif isinstance(code, int) and 400 <= code < 500 and code != 408:
-        found = Rejected
-    elif any(word in kind for word in ("invalid", "not_found", "auth", "permission", "billing", "too_large")):
-        found = Rejected
-    return Complaint(found, about.get("message"))
+    code, kind, told = (about.get(name) for name in ("code", "type", "message"))
+    return Complaint(verdict(told, code, f"{code} {kind}"), told)

@@ -1,4 +1,4 @@
-"""The `openai` mind: any service that speaks OpenAI's chat completions, streamed. pip install 'parlance[openai]'.
+"""The `openai` mind: any service that speaks OpenAI's chat completions, streamed. Needs the extra `openai`.
 
 OpenAI's own, Azure OpenAI's, and servers of your own that speak it too (Ollama, vLLM, llama.cpp). The protocol is in
 `chat`, the way there in `sdk`.
@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from parlance.actors.dial import Dial, Variable
 from parlance.actors.thinker.chat import Chat
-from parlance.actors.thinker.mind import Minds, ModelService
+from parlance.actors.thinker.mind import ModelMinds, ModelService
 from parlance.actors.thinker.sdk import Sdk
 from parlance.engine.agent import Agent
 from parlance.engine.faults import checked
@@ -47,8 +47,8 @@ class Settings(ModelService):
         return self
 
 
-def make(settings: dict[str, Any], agent: Agent) -> Minds:
-    """A maker of one mind per call. Raises `Misconfigured`."""
+def make(settings: dict[str, Any], agent: Agent) -> ModelMinds:
+    """The minds of the agent's calls. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"agent {agent.name}: mind {NAME}")
     azure = bool(chosen.api_version)
     dial = Dial(
@@ -65,4 +65,4 @@ def make(settings: dict[str, Any], agent: Agent) -> Minds:
 
     options = {name: value for name in _OPTIONS if (value := getattr(chosen, name)) is not None}
     wire = Chat(chosen.model, agent.prompt, {**chosen.extra, **options}, usage=chosen.usage)
-    return Minds(dial, chosen, wire, Sdk(dial, chosen, package, connect, _PATH))
+    return ModelMinds(dial, chosen, wire, Sdk(dial, chosen, package, connect, _PATH))

@@ -89,17 +89,6 @@ class Spent:
 Thought = Token | Act | Ask | Spent | Served | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """Makes the minds of one provider, each call's own. Providers that keep connections have a maker of their own."""
-
-    provider: str
-    make: Callable[[], Mind]
-
-    def __call__(self) -> Mind:
-        return self.make()
-
-
 class Mind(Protocol):
     """One call's mind. Errors are `engine.errors.ProviderError`."""
 
@@ -118,3 +107,22 @@ class Mind(Protocol):
 
     def committed(self, heard: str, complete: bool) -> None:
         """What the caller heard of the last reply, and whether that was all of it."""
+
+
+class Minds(Protocol):
+    """Makes the minds of one agent's calls. Those that keep something ready for them have a `run`."""
+
+    provider: str
+
+    def __call__(self) -> Mind: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleMinds:
+    """Minds that share nothing."""
+
+    provider: str
+    make: Callable[[], Mind]
+
+    def __call__(self) -> Mind:
+        return self.make()

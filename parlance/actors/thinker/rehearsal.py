@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import trio
 from pydantic import Field
 
-from parlance.actors.thinker.port import Entry, Maker, Thought, Token, Tool
+from parlance.actors.thinker.port import Entry, SimpleMinds, Thought, Token, Tool
 from parlance.engine.agent import Agent, Strict
 from parlance.engine.faults import checked
 
@@ -54,7 +54,7 @@ class RehearsalMind:
             yield Token(f" {word}" if number else word)
 
 
-def make(settings: dict[str, Any], _agent: Agent | None = None) -> Maker:
-    """A maker of one mind per call, of an agent's `mind:` settings. Raises `Misconfigured`."""
+def make(settings: dict[str, Any], _agent: Agent | None = None) -> SimpleMinds:
+    """The minds of the calls with these `mind:` settings. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"mind {NAME}")
-    return Maker(NAME, lambda: RehearsalMind(chosen))
+    return SimpleMinds(NAME, lambda: RehearsalMind(chosen))

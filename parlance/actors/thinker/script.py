@@ -19,7 +19,7 @@ from parlance.actors.thinker.book import Book
 from parlance.actors.thinker.dialogue import step
 from parlance.actors.thinker.form import Reply, State
 from parlance.actors.thinker.form import heard as take_heard
-from parlance.actors.thinker.port import Entry, Line, Maker, Thought, Token, Tool
+from parlance.actors.thinker.port import Entry, Line, SimpleMinds, Thought, Token, Tool
 from parlance.engine.agent import Agent, Strict
 from parlance.engine.errors import Misconfigured
 from parlance.engine.faults import Fault, explain, told
@@ -141,8 +141,8 @@ def faults(agent: Agent) -> list[Fault]:
     return found
 
 
-def make(settings: dict[str, Any], agent: Agent, *, today: Callable[[], date] | None = None) -> Maker:
-    """A maker of one mind per call. Raises `Misconfigured` with every fault of the script.
+def make(settings: dict[str, Any], agent: Agent, *, today: Callable[[], date] | None = None) -> SimpleMinds:
+    """The minds of the agent's calls. Raises `Misconfigured` with every fault of the script.
 
     `today`: what day it is where the agent is; for tests.
     """
@@ -154,4 +154,4 @@ def make(settings: dict[str, Any], agent: Agent, *, today: Callable[[], date] | 
     assert script is not None
     zone = ZoneInfo(settings["timezone"]) if settings.get("timezone") else None
     book = Book(script, agent.transfer)
-    return Maker(NAME, lambda: ScriptMind(book, today or (lambda: datetime.now(zone).date())))
+    return SimpleMinds(NAME, lambda: ScriptMind(book, today or (lambda: datetime.now(zone).date())))

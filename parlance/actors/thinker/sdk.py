@@ -74,11 +74,8 @@ class Sdk:
                     wait = warmth.failed()
                 await trio.sleep(min(wait, max(until - trio.current_time(), 0)))
         finally:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        with trio.move_on_after(CLOSING, shield=True):
-            await self._client.package.close()
+            with trio.move_on_after(CLOSING, shield=True):
+                await self._client.package.close()
 
     @asynccontextmanager
     async def post(self, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -20,7 +22,7 @@ from parlance.actors.web import Web, WebService
 from parlance.engine.agent import Agent
 from parlance.engine.agent import Tool as Settings
 from parlance.engine.errors import ParlanceError
-from parlance.engine.faults import Fault, explain
+from parlance.engine.faults import Fault, explain, meant
 
 MOST = 8000
 """Characters of a result that the mind is told."""
@@ -57,6 +59,11 @@ DONE = {
     "transfer": "The caller is connected as soon as he has heard you. Say so, if you have not.",
     "take_message": "It is written down.",
 }
+
+
+_TYPES = ["string", "number", "integer", "boolean", "array", "object", "null"]
+_UNTYPED = {"enum", "const", "anyOf", "oneOf", "allOf"}
+"""What may stand in place of a type."""
 
 
 class Failure(Exception):
@@ -97,8 +104,8 @@ class Toolbox:
             raise Failure(f"No answer within {tool.timeout:g} s. It is not known whether it was done.") from None
         except ParlanceError as error:
             # A connection that was lost, or an answer that made no sense, comes after whatever was done.
-            doubt = " It is not known whether it was done." if error.retry else ""
-            raise Failure(f"It did not work: {error}.{doubt}") from None
+            what = "It is not known whether it was done" if error.retry else "It did not work"
+            raise Failure(_sound(f"{what}: {error}.")) from None
         text = _plain(answer)
         return text if len(text) <= MOST else f"{text[:MOST]} (cut off)"
 
@@ -117,15 +124,10 @@ class _Server(WebService):
         return "http://tool.example/"
 
 
-def _server(tool: Settings) -> _Server:
-    return _Server(
-        url=tool.url.partition("?")[0],
-        key_env=tool.key_env,
-        first=tool.timeout,
-        idle=tool.timeout,
-        total=tool.timeout,
-        warm=0,
-    )
+def _server(tool: Settings, *, keys: bool = True) -> _Server:
+    times = dict.fromkeys(("first", "idle", "total"), tool.timeout)
+    told = {"url": tool.url.partition("?")[0], "key_env": tool.key_env, "warm": 0, **times}
+    return _Server.model_validate(told, context={"keys": keys})
 
 
 def _web(tool: Settings) -> Web:
@@ -133,25 +135,67 @@ def _web(tool: Settings) -> Web:
     return Web(Dial(f"tool {tool.name}", service, scheme="Bearer" if service.key() else ""), service, what="words")
 
 
-def faults(agent: Agent) -> list[Fault]:
-    """Tools that cannot be asked: where in the agent's file, and why."""
+def faults(agent: Agent, *, keys: bool = True) -> list[Fault]:
+    """Tools that cannot be asked: where in the agent's file, and why. `keys`: whether their keys must be there."""
     found: list[Fault] = []
+    wanted = agent.tools not in ((), Agent.model_fields["tools"].default)
+    if wanted and {one.kind for one in agent.mind.chain} == {"script"}:
+        found.append((("tools",), "the mind is a script, which uses no tools: it has acts"))
     for index, tool in enumerate(agent.tools):
-        if tool.key_env and not os.environ.get(tool.key_env, "").strip():
-            told = f"the environment variable {tool.key_env} is not set"
-            found.append((("tools", index, "key_env"), told))
-        try:
-            if tool.url:
-                _server(tool)
-        except ValidationError as error:
-            found += [(("tools", index, *where), text) for where, text in explain(error, _Server)]
+        found += [(("tools", index, *where), text) for where, text in _wrong(tool, agent.limits.thinking, keys)]
     return found
+
+
+def _wrong(tool: Settings, thinking: float, keys: bool) -> Iterator[Fault]:
+    """`thinking`: seconds after which nobody waits for a reply."""
+    yield from _schemas(tool.parameters, "parameters")
+    if not tool.url:
+        return
+    if tool.timeout > thinking:
+        yield ("timeout",), f"{tool.timeout:g} s are more than limits.thinking, {thinking:g} s"
+    if keys and tool.key_env and not os.environ.get(tool.key_env, "").strip():
+        yield ("key_env",), f"the environment variable {tool.key_env} is not set"
+        return
+    try:
+        _server(tool, keys=keys)
+    except ValidationError as error:
+        yield from explain(error, _Server)
+
+
+def _schemas(properties: Any, *place: str) -> Iterator[Fault]:
+    """What is wrong with the properties of a JSON schema, and with those within them."""
+    if not isinstance(properties, dict):
+        yield place, "should be a block: {name: {type: string}}"
+    elif isinstance(properties.get("type"), str) and isinstance(properties.get("properties"), dict):
+        yield place, f"`{place[-1]}` are the properties themselves: leave out type and properties"
+    else:
+        for name, schema in properties.items():
+            yield from _schema(schema, *place, name)
+
+
+def _schema(schema: Any, *place: str) -> Iterator[Fault]:
+    if not isinstance(schema, dict):
+        yield place, "should be a block: {type: string}"
+        return
+    if "type" not in schema and not _UNTYPED & schema.keys():
+        yield place, "'type' is missing, such as {type: string}"
+    kinds = schema.get("type", [])
+    for kind in kinds if isinstance(kinds, list) else [kinds]:
+        if kind not in _TYPES:
+            yield (*place, "type"), f"there is no type {kind!r}{meant(str(kind), _TYPES)}"
+    if "items" in schema:
+        yield from _schema(schema["items"], *place, "items")
+    yield from _schemas(schema.get("properties", {}), *place, "properties")
 
 
 def _plain(answer: bytes) -> str:
     """JSON as compact text, and anything else as it is."""
     text = answer.decode(errors="replace").strip()
-    try:
-        return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
-    except ValueError:
-        return text or "Done."
+    with suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+    return _sound(text) or "Done."
+
+
+def _sound(text: str) -> str:
+    """Without the halves of characters that JSON may have, which cannot be sent on."""
+    return text.encode(errors="replace").decode()

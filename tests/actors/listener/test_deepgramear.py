@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from streamed import CHUNK, KEY, QUIET, Words, call, failure, say, service
+from streamed import CHUNK, QUIET, Words, call, say, service
 from trio_websocket import WebSocketConnection
 
 from bench.simulators.conduct import Fate
@@ -34,15 +34,6 @@ async def test_interim_words_come_while_the_caller_speaks_and_final_ones_after(p
             assert await words.final(2) == TEXT
     assert [heard.utterance for heard in words.heard] == sorted(heard.utterance for heard in words.heard)
     assert provider.conduct.requests["Finalize"] == 2
-
-
-async def test_the_next_utterance_may_begin_before_the_words_of_the_last(provider: Any, words: Words) -> None:
-    provider.conduct.stt_delay = 0.2
-    with trio.fail_after(5):
-        async with deepgram.make({"url": provider.listen}).open(words) as hearing:
-            await say(hearing, 1)
-            await say(hearing, 2)
-            assert (await words.final(1), await words.final(2)) == (TEXT, TEXT)
 
 
 async def test_with_endpointing_the_end_of_the_turn_waits_for_nothing(provider: Any, words: Words) -> None:
@@ -76,89 +67,10 @@ async def test_silence_keeps_the_connection_alive(provider: Any, words: Words, m
             assert await words.final(1) == TEXT
 
 
-async def fails(provider: Any, words: Words) -> ProviderError:
-    """The error that ends an ear which hears an utterance."""
-    return await failure(deepgram.make({"url": provider.listen}), words)
-
-
-@pytest.mark.parametrize(("status", "error"), [(429, Overloaded), (500, Unreachable), (400, Rejected)])
-async def test_a_refused_handshake_says_whose_turn_it_is(provider: Any, words: Words, status: int, error: type) -> None:
-    provider.conduct.fates.append(Fate.ERROR)
-    provider.conduct.statuses = (status,)
-    told = await fails(provider, words)
-    assert type(told) is error
-    assert str(status) in str(told)
-    assert "as it was told to" in str(told)
-
-
-async def test_a_wrong_key_is_told_without_the_key(provider: Any, words: Words) -> None:
-    provider.conduct.key = "another"
-    told = await fails(provider, words)
-    assert type(told) is Rejected
-    assert "401 wrong or missing key ***" in str(told)
-    assert KEY not in repr(told) + repr(told.__cause__)
-
-
-async def test_an_error_in_mid_stream_ends_the_ear(provider: Any, words: Words) -> None:
-    provider.conduct.fates.extend((Fate.NONE, Fate.ERROR))
-    told = await fails(provider, words)
-    assert type(told) is Unreachable
-    assert "as it was told to" in str(told)
-
-
-async def test_a_connection_cut_in_mid_stream_ends_the_ear(provider: Any, words: Words) -> None:
-    provider.conduct.fates.extend((Fate.NONE, Fate.CUT))
-    told = await fails(provider, words)
-    assert type(told) is Unreachable
-    assert "1006" in str(told)
-    assert words.heard
-    assert not words.heard[-1].final
-
-
-async def test_a_refusal_says_for_how_long(provider: Any, words: Words) -> None:
-    provider.conduct.fates.append(Fate.ERROR)
-    provider.conduct.statuses, provider.conduct.retry_after = (429,), "7"
-    assert (await fails(provider, words)).after == 7
-
-
-@pytest.mark.parametrize(
-    ("fate", "error"), [(Fate.SILENT, Unreachable), (Fate.HALF, Garbled), (Fate.TYPES, Garbled), (Fate.HUGE, Garbled)]
-)
-async def test_an_answer_that_is_none_ends_the_ear(provider: Any, words: Words, fate: Fate, error: type) -> None:
-    provider.conduct.fates.extend((Fate.NONE, fate))
-    assert type(await fails(provider, words)) is error
-
-
-async def test_an_empty_transcript_is_no_words(provider: Any, words: Words) -> None:
-    provider.conduct.fates.extend((Fate.NONE, Fate.EMPTY))
-    with trio.fail_after(5):
-        async with deepgram.make({"url": provider.listen}).open(words) as hearing:
-            await say(hearing, 1)
-            assert await words.final(1) == ""
-
-
-async def test_after_a_cut_the_next_connection_hears(provider: Any, words: Words) -> None:
-    provider.conduct.fates.extend((Fate.NONE, Fate.CUT))
-    ear = deepgram.make({"url": provider.listen})
-    await failure(ear, words)
-    with trio.fail_after(5):
-        async with ear.open(words) as hearing:
-            await say(hearing, 5)
-            assert await words.final(5) == TEXT
-
-
 async def test_a_stall_while_the_caller_speaks_ends_at_its_deadline(provider: Any, words: Words) -> None:
     provider.conduct.fates.extend((Fate.NONE, Fate.STALL))
     with pytest.raises(Unreachable, match=r"nothing to 0\.2 s of audio"):
         await call(deepgram.make({"url": provider.listen, "idle": 0.2}), words, utterances=1, chunks=10_000)
-
-
-async def test_final_words_that_do_not_come_are_those_so_far(provider: Any, words: Words) -> None:
-    provider.conduct.fates.extend((Fate.NONE, Fate.STALL))
-    with trio.fail_after(4):
-        async with deepgram.make({"url": provider.listen, "final": 0.2}).open(words) as hearing:
-            await say(hearing, 1)
-            assert await words.final(1) == "I would"
 
 
 async def test_a_service_that_never_says_anything_is_left_for_another(words: Words) -> None:
@@ -267,7 +179,7 @@ async def test_an_error_of_whoever_uses_it_is_not_the_ear_s(provider: Any, words
     ("settings", "fault"),
     [
         ({}, "DEEPGRAM_API_KEY"),
-        ({"url": "https://x/v1/listen"}, "address like wss://"),
+        ({"url": "https://x/v1/listen"}, "must begin with wss://"),
         ({"url": "ws://"}, "address like wss://"),
         ({"url": "ws://x", "modle": "m"}, "did you mean model"),
         ({"url": "ws://x", "endpointing": -1}, "endpointing"),

@@ -54,6 +54,7 @@ def test_real_messages_are_news_or_nothing_or_an_error_of_the_provider(name: str
             news.extend(told(wire, json.dumps(message)))
         except ProviderError as error:
             assert not isinstance(error, Garbled)
+            assert (message.get("description") or message["error"]) in str(error)
             errors.append(str(error))
     assert any(isinstance(one, Heard) and one.text for one in news)
     real = [message for message in recorded(name, "server") if message.get("message_type") != "commit_throttled"]

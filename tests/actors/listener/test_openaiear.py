@@ -146,7 +146,7 @@ async def test_a_refusal_says_whose_turn_it_is(url: str, provider: Any, status: 
 
 async def test_a_wrong_key_is_told_without_the_key(url: str, provider: Any) -> None:
     provider.conduct.key = "another"
-    failure = await fails(url)
+    failure = await fails(url, key_env="OPENAI_API_KEY")
     assert type(failure) is Rejected
     assert "401 wrong or missing key ***" in str(failure)
     assert "secret" not in repr(failure) + repr(failure.__cause__)
@@ -347,7 +347,7 @@ async def test_a_connection_that_closes_without_an_answer_is_unreachable(nursery
     ("settings", "fault"),
     [
         ({}, "OPENAI_API_KEY"),
-        ({"url": "ws://x/v1"}, "address like https://"),
+        ({"url": "ws://x/v1"}, "must begin with https://"),
         ({"url": "http://x", "rate": 11025}, "rate"),
         ({"url": "http://x", "interim": -1}, "interim"),
         ({"url": "http://x", "model": ""}, "model"),

@@ -12,9 +12,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlance.actors.listener import request
 from parlance.actors.listener.port import Heard, News
-from parlance.actors.listener.request import RequestEar, RequestHearing
+from parlance.actors.listener.request import RequestEar, RequestHearing, RequestService
 from parlance.codecs import wav
 from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
 
@@ -22,7 +21,7 @@ TENTH = b"\x01\x00" * 1600
 SoFar = Callable[[str], None]
 
 
-class Settings(request.Settings):
+class Settings(RequestService):
     url: str = "http://127.0.0.1:1/v1"
     key_env: str = "NO_SUCH_KEY"
 

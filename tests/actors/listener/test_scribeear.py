@@ -11,14 +11,14 @@ import trio
 from streamed import CHUNK, KEY, Words, failure, say, told
 
 from bench.simulators import scribe
-from bench.simulators.conduct import Conduct, Fate
+from bench.simulators.conduct import Conduct
 from bench.simulators.listen import TEXT
 from bench.simulators.town import doors
 from parlance.actors.dial import Dial
 from parlance.actors.listener import elevenlabs
 from parlance.actors.listener.port import Heard
 from parlance.actors.listener.stream import StreamedEar
-from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
+from parlance.engine.errors import Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ async def ear(
 ) -> StreamedEar:
     monkeypatch.setenv("ELEVENLABS_API_KEY", KEY)
     port = await nursery.start(doors(conduct)["elevenlabs"].serve, 0)
-    return elevenlabs.make({"url": f"ws://127.0.0.1:{port}/v1/speech-to-text/realtime", "keyterms": ["parlance"]})
+    url = f"ws://127.0.0.1:{port}/v1/speech-to-text/realtime"
+    return elevenlabs.make({"url": url, "key_env": "ELEVENLABS_API_KEY", "keyterms": ["parlance"]})
 
 
 async def test_interim_words_come_while_the_caller_speaks_and_final_ones_after(
@@ -53,17 +54,6 @@ async def test_interim_words_come_while_the_caller_speaks_and_final_ones_after(
             await say(hearing, 2)
             assert await words.final(2) == TEXT
     assert conduct.requests["commit"] == 2
-
-
-async def test_the_next_utterance_may_begin_before_the_words_of_the_last(
-    ear: StreamedEar, conduct: Conduct, words: Words
-) -> None:
-    conduct.stt_delay = 0.2
-    with trio.fail_after(5):
-        async with ear.open(words) as hearing:
-            await say(hearing, 1)
-            await say(hearing, 2)
-            assert (await words.final(1), await words.final(2)) == (TEXT, TEXT)
 
 
 async def test_an_utterance_that_is_too_short_to_be_committed_is_committed(ear: StreamedEar, words: Words) -> None:
@@ -89,70 +79,11 @@ async def test_silence_keeps_the_connection_alive(
             assert await words.final(1) == TEXT
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, Rejected), (429, Overloaded), (500, Unreachable)])
-async def test_a_refused_handshake(
-    ear: StreamedEar, conduct: Conduct, words: Words, status: int, error: type[ProviderError]
-) -> None:
-    conduct.fates.append(Fate.ERROR)
-    conduct.statuses = (status,)
-    conduct.retry_after = "7"
-    told = await failure(ear, words)
-    assert type(told) is error
-    assert told.after == (7 if status == 429 else None)
-
-
-async def test_a_wrong_key_is_told_without_the_key(ear: StreamedEar, conduct: Conduct, words: Words) -> None:
-    conduct.key = "another"
-    assert type(await failure(ear, words)) is Rejected
-
-
 async def test_wrong_parameters_are_told_inside_the_connection(ear: StreamedEar, words: Words) -> None:
     wrong = elevenlabs.make({"url": str(ear.settings.url), "model": "whisper"})
     told = await failure(wrong, words)
     assert type(told) is Rejected
     assert "invalid_request: model_id" in str(told)
-
-
-@pytest.mark.parametrize(
-    ("fate", "error"),
-    [(Fate.ERROR, Unreachable), (Fate.CUT, Unreachable), (Fate.SILENT, Unreachable), (Fate.HALF, Garbled),
-     (Fate.TYPES, Garbled)],
-)  # fmt: skip
-async def test_what_breaks_in_mid_stream(
-    ear: StreamedEar, conduct: Conduct, words: Words, fate: Fate, error: type[ProviderError]
-) -> None:
-    conduct.fates.extend((Fate.NONE, fate))
-    assert type(await failure(ear, words)) is error
-
-
-async def test_a_message_of_ten_megabytes_ends_the_ear(ear: StreamedEar, conduct: Conduct, words: Words) -> None:
-    conduct.fates.extend((Fate.NONE, Fate.HUGE))
-    assert type(await failure(ear, words)) is Garbled
-
-
-async def test_a_stall_leaves_the_words_so_far(ear: StreamedEar, conduct: Conduct, words: Words) -> None:
-    conduct.fates.extend((Fate.NONE, Fate.STALL))
-    with trio.fail_after(5):
-        async with ear.open(words) as hearing:
-            await say(hearing, 1)
-            assert await words.final(1) == "I would"
-
-
-async def test_an_empty_transcript_is_no_words(ear: StreamedEar, conduct: Conduct, words: Words) -> None:
-    conduct.fates.extend((Fate.NONE, Fate.EMPTY))
-    with trio.fail_after(5):
-        async with ear.open(words) as hearing:
-            await say(hearing, 1)
-            assert await words.final(1) == ""
-
-
-async def test_after_a_cut_the_next_connection_hears(ear: StreamedEar, conduct: Conduct, words: Words) -> None:
-    conduct.fates.extend((Fate.NONE, Fate.CUT))
-    await failure(ear, words)
-    with trio.fail_after(5):
-        async with ear.open(words) as hearing:
-            await say(hearing, 5)
-            assert await words.final(5) == TEXT
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_interims_replace_each_other_and_finals_add_up() -> None:
     assert segments.add(interim(1.5, 2.0, "to go")) == Heard(1, "I would like to go", False)
     assert segments.end(1, 2.5) is None
     assert segments.add(final(1.5, 2.5, "to go home.", asked=True)) == Heard(1, "I would like to go home.", True)
-    assert not segments
+    assert segments.give_up(1) is None
 
 
 def test_a_segment_belongs_to_the_utterance_whose_audio_it_is_of() -> None:

@@ -284,5 +284,5 @@ def test_wrong_settings_are_named() -> None:
 
 def test_without_pocketsphinx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sphinx, "find_spec", lambda name: None)
-    with pytest.raises(Misconfigured, match=r"parlance\[local\]"):
+    with pytest.raises(Misconfigured, match=r"\.\[local\]"):
         sphinx.make({})

@@ -10,15 +10,17 @@ from streamed import CHUNK, Words, call, say, service
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from parlance.actors.dial import Dial
+from parlance.actors.fields import written
 from parlance.actors.listener.port import Heard
-from parlance.actors.listener.stream import StreamedEar, StreamSettings
-from parlance.actors.listener.wire import NOTHING, EarWire, Step, named
+from parlance.actors.listener.stream import StreamedEar, StreamService
+from parlance.actors.listener.wire import NOTHING, EarWire, Step
 from parlance.engine.errors import Garbled, Unreachable, inner
+from parlance.engine.witness import Failed
 
 PATH = "/plain"
 
 
-class Settings(StreamSettings):
+class Settings(StreamService):
     url: str = "wss://nobody.example"
     key_env: str = "NOBODY_S_KEY"
     warm: int = 0
@@ -105,7 +107,7 @@ class Service:
 
 
 def heard(text: str, number: int = 1, *, final: bool = True, **more: bool) -> str:
-    return named(text=text, number=number, final=final, **more)
+    return written(text=text, number=number, final=final, **more)
 
 
 async def test_what_is_asked_for_is_said_in_its_order(words: Words) -> None:
@@ -135,6 +137,8 @@ async def test_short_sounds_may_have_no_answer(words: Words) -> None:
                 for utterance in range(3):
                     await say(hearing, utterance, chunks=5)
                     assert await words.final(utterance) == "so far"
+    late = "no final words within 0.1 s of the end of the turn: those that came count"
+    assert [news for news in words.all if isinstance(news, Failed)] == [Failed("plain", late)] * 3
 
 
 async def test_a_service_that_says_nothing_to_noise_may_say_nothing_once_and_not_twice(words: Words) -> None:
@@ -172,7 +176,7 @@ async def test_a_stall_in_an_open_utterance_ends_the_ear(words: Words) -> None:
 
 
 async def test_what_keeps_it_alive_comes_as_soon_as_a_message_asks_for_it(words: Words) -> None:
-    there = Service(begin_1=named(text="hurry"))
+    there = Service(begin_1=written(text="hurry"))
     async with service(PATH, there.talk) as url:
         async with ear(url).open(words) as hearing:
             await hearing.begin(1)
@@ -213,7 +217,7 @@ async def test_an_error_of_whoever_is_told_is_raised_where_the_ear_is_open() -> 
 
 
 async def test_nothing_is_told_after_it_is_closed(words: Words) -> None:
-    there = Service(end_1=named(text="hurry"))
+    there = Service(end_1=written(text="hurry"))
     async with service(PATH, there.talk) as url:
         with trio.fail_after(4):
             async with ear(url, final=0.05).open(words) as hearing:

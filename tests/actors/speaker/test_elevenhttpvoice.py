@@ -15,6 +15,8 @@ from bench.simulators.door import Answer, Asked, Door
 from parlance.actors.speaker import elevenhttp
 from parlance.engine.errors import Misconfigured
 
+pytestmark = pytest.mark.usefixtures("frozen")
+
 pytest.importorskip("elevenlabs")
 
 PATH = "/v1/text-to-speech/v1/stream"
@@ -91,5 +93,5 @@ async def test_nothing_is_left_to_the_garbage_collector(provider: Any, how: str)
 
 async def test_the_package_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "elevenlabs", None)
-    with pytest.raises(Misconfigured, match=r"needs elevenlabs: pip install 'parlance\[elevenlabs\]'"):
+    with pytest.raises(Misconfigured, match=r"needs elevenlabs: pip install '.\[elevenlabs\]'"):
         elevenhttp.make({"url": "http://x", "voice": "v"})

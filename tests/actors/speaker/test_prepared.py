@@ -13,7 +13,7 @@ from parlance.actors.speaker.port import Sound, Speech
 from parlance.actors.speaker.prepared import PATIENCE, Prepared
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.agent import Agent
-from parlance.engine.errors import ProviderError, Rejected, Unreachable
+from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
 from parlance.house import House
 from parlance.settings import Settings
 
@@ -65,13 +65,17 @@ async def test_a_voice_that_may_do_better_later_is_not_asked_for_the_rest_now(
     assert voice.asked.count("one") == 1
 
 
-async def test_a_house_whose_voice_stalls_is_open_after_one_try_and_prepares_its_lines_later(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
-) -> None:
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> House:
     # Converting is done in threads, for which a virtual clock does not wait.
     monkeypatch.setattr("parlance.house.lines", lambda settings: ())
     agent = Agent(name="a", greeting="Hello.", mind="rehearsal", ear="rehearsal", voice="rehearsal")
-    house = House(Settings(default_agent="a"), {"a": agent})
+    return House(Settings(default_agent="a"), {"a": agent})
+
+
+async def test_a_house_whose_voice_stalls_is_open_after_one_try_and_prepares_its_lines_later(
+    house: House, autojump_clock: object
+) -> None:
     voice, prepared = Voice({}, stalls=2), Prepared()
     house.crews["a"] = replace(house.crews["a"], voice=voice)
     async with trio.open_nursery() as nursery:
@@ -80,5 +84,18 @@ async def test_a_house_whose_voice_stalls_is_open_after_one_try_and_prepares_its
         assert trio.current_time() - began == pytest.approx(PATIENCE, abs=0.1)
         assert prepared.get("Hello.", TELEPHONE) is None
         await trio.sleep(60)
-        assert all(prepared.get(text, TELEPHONE) for text in ("Hello.", agent.lines.apology))
+        assert all(prepared.get(text, TELEPHONE) for text in ("Hello.", house.agents["a"].lines.apology))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_voice_that_has_asked_for_a_pause_is_asked_again(house: House, autojump_clock: object) -> None:
+    later = Overloaded("fake", "429 later", after=9.0)
+    later.retry = False
+    voice, prepared = Voice({"Hello.": later}), Prepared()
+    house.crews["a"] = replace(house.crews["a"], voice=voice)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house._prepare, voice, prepared)
+        voice.errors.clear()
+        await trio.sleep(60)
+        assert prepared.get("Hello.", TELEPHONE) is not None
         nursery.cancel_scope.cancel()

@@ -21,6 +21,8 @@ from parlance.actors.speaker.stream import StreamReply, StreamVoice
 from parlance.codecs.format import TELEPHONE
 from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
 
+pytestmark = pytest.mark.swift
+
 TEXT = "Good morning, this is the clinic, and what can I do for you today?"
 LONG = " ".join(["And one more word for all of you."] * 12)
 WAYS: dict[str, tuple[Any, str, str]] = {
@@ -46,7 +48,7 @@ class Way:
     @asynccontextmanager
     async def living(self, **settings: Any) -> AsyncIterator[StreamVoice]:
         """The voice, with no connection but those that it needs, and all closed at the end."""
-        wanted: dict[str, Any] = {"url": self.url, "warm": 0, "first": 2} | settings
+        wanted: dict[str, Any] = {"url": self.url, "key_env": "DEEPGRAM_API_KEY", "warm": 0, "first": 2} | settings
         voice = self.module.make(wanted if self.module is aura else {"voice": "v"} | wanted)
         async with trio.open_nursery() as nursery:
             await nursery.start(voice.run)
@@ -421,7 +423,7 @@ async def test_a_service_that_takes_nothing_cannot_hold_up_barge_in(way: Way) ->
         ("elevenlabs", {"url": "ws://x"}, "'voice' is missing"),
         ("elevenlabs", {"url": "ws://x", "voice": "../x"}, "voice"),
         ("elevenlabs", {"url": "ws://x", "voice": "v", "inactivity": 60}, "must be less than inactivity"),
-        ("elevenlabs", {"url": "http://x", "voice": "v"}, "address like wss://"),
+        ("elevenlabs", {"url": "http://x", "voice": "v"}, "must begin with wss://"),
         ("cartesia", {"voice": "v"}, "CARTESIA_API_KEY"),
         ("cartesia", {"url": "ws://x", "voice": "v", "version": "new"}, "version"),
         ("deepgram", {}, "DEEPGRAM_API_KEY"),

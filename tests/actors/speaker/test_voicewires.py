@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from wired import brief, eleven, read, sonic
 
 from parlance.actors.speaker import aura, cartesia
-from parlance.actors.speaker.wire import Closed, Follower, Phrase, Piece, VoiceWire, failure, plain, sayable
-from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
+from parlance.actors.speaker.follower import Follower
+from parlance.actors.speaker.phrase import Phrase
+from parlance.actors.speaker.spoken import plain, sayable
+from parlance.actors.speaker.wire import Closed, Piece, VoiceWire
+from parlance.engine.errors import Garbled, Overloaded, ProviderError, Unreachable
 
 SECOND = bytes(8000)
 RECORDED = Path(__file__).parents[2] / "wires"
@@ -138,25 +141,6 @@ def test_a_phrase_has_a_bound() -> None:
         phrase.add(SECOND)
     with pytest.raises(Garbled, match="more than 600 s"):
         phrase.add(b"\xff")
-
-
-@pytest.mark.parametrize(
-    ("told", "status", "kind"),
-    [
-        ("rate_limit_exceeded: slower", None, Overloaded),
-        ("max_active_conversations: too many", None, Overloaded),
-        ("quota_exceeded: over your limit", None, Rejected),
-        ("invalid_api_key: no", None, Rejected),
-        ("voice_not_found: no", None, Rejected),
-        ("internal_error: oops", None, Unreachable),
-        ("internal_error: could not generate speech", None, Unreachable),
-        ("oops", 429, Overloaded),
-        ("oops", 402, Rejected),
-        ("oops", 500, Unreachable),
-    ],
-)
-def test_errors_inside_the_stream_have_their_kind(told: str, status: int | None, kind: type[ProviderError]) -> None:
-    assert type(failure("p", told, status)) is kind
 
 
 # ------------------------------------------------------------------------------------------- any message

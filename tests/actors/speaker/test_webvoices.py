@@ -28,6 +28,8 @@ from parlance.actors.speaker.single import SingleVoice, parts, sent
 from parlance.codecs.format import TELEPHONE, Format
 from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
 
+pytestmark = pytest.mark.swift
+
 TEXT = "Good morning, this is the clinic."
 LONG = "word " * 200
 WIRES = Path(__file__).parents[2] / "wires"
@@ -57,10 +59,18 @@ CASES = {
 MISSING = pytest.mark.skipif(find_spec("elevenlabs") is None, reason="elevenlabs is not installed")
 
 
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For servers that need none as well: it must not be in what they make us say."""
+    monkeypatch.setenv("OPENAI_API_KEY", "key-that-is-secret")
+
+
 @asynccontextmanager
 async def living(case: Case, url: str, **settings: Any) -> AsyncIterator[SingleVoice]:
     """A voice, and its connections closed at the end."""
-    voice: SingleVoice = case.module.make({"url": url, "first": 2, **case.more, **settings})
+    voice: SingleVoice = case.module.make(
+        {"url": url, "key_env": "OPENAI_API_KEY", "first": 2, **case.more, **settings}
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(voice.run)
         yield voice
@@ -385,7 +395,7 @@ async def test_nobody_there_is_unreachable(case: Case) -> None:
     ("which", "settings", "fault"),
     [
         (deepgram, {}, "DEEPGRAM_API_KEY"),
-        (deepgram, {"url": "ws://x/v1/speak"}, "address like https://"),
+        (deepgram, {"url": "ws://x/v1/speak"}, "must begin with https://"),
         (deepgram, {"url": "http://x", "speed": 2}, "no setting 'speed'"),
         (openai, {"url": "http://x", "voice": "v"}, "'model' is missing"),
         (openai, {"model": "m", "voice": "v"}, "OPENAI_API_KEY"),

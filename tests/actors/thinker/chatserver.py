@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from parlance.actors.thinker.mind import Minds
+from parlance.actors.thinker.mind import ModelMinds
 from parlance.actors.thinker.openai import make
 from parlance.actors.thinker.port import Line, Spent, Token
 from parlance.engine.agent import Agent
@@ -48,7 +48,7 @@ class Server:
                 self.requests.append(json.loads(data[:length]))
                 data = data[length:]
                 await self.answer(stream)
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
             self.gone.set()
@@ -66,15 +66,15 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def minds(port: int, **settings: Any) -> AsyncIterator[Minds]:
+async def minds(port: int, **settings: Any) -> AsyncIterator[ModelMinds]:
     made = make(
-        {"model": "m", "base_url": f"http://127.0.0.1:{port}/v1", "first": 3, "idle": 3, **settings},
+        {"model": "m", "base_url": f"http://127.0.0.1:{port}/v1", "first": 3, "idle": 3, "warm": 0, **settings},
         Agent(name="a", prompt="Be brief."),
     )
-    try:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.run)
         yield made
-    finally:
-        await made.aclose()
+        nursery.cancel_scope.cancel()
 
 
 def event(content: str | None = None, finish: str | None = None, **delta: Any) -> bytes:
@@ -108,7 +108,7 @@ def refuses(status: int, body: bytes = b'{"error":{"message":"because"}}') -> An
     return answer
 
 
-async def reply(made: Minds) -> str:
+async def reply(made: ModelMinds) -> str:
     text = ""
     async with made().think(HISTORY) as thoughts:
         async for thought in thoughts:

@@ -13,7 +13,7 @@ import trio
 from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.town import doors
 from parlance.actors.thinker.anthropic import make
-from parlance.actors.thinker.mind import Minds
+from parlance.actors.thinker.mind import ModelMinds
 from parlance.actors.thinker.port import Entry, Line, Token, Use
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Overloaded, ProviderError, Rejected
@@ -22,18 +22,18 @@ HISTORY = (Line("caller", "hello"),)
 
 
 @asynccontextmanager
-async def minds(port: int, **settings: Any) -> AsyncIterator[Minds]:
+async def minds(port: int, **settings: Any) -> AsyncIterator[ModelMinds]:
     made = make(
-        {"model": "m", "url": f"http://127.0.0.1:{port}", "key_env": "MIND_KEY", "first": 4, **settings},
+        {"model": "m", "url": f"http://127.0.0.1:{port}", "first": 4, "warm": 0, **settings},
         Agent(name="a", prompt="Be brief."),
     )
-    try:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.run)
         yield made
-    finally:
-        await made.aclose()
+        nursery.cancel_scope.cancel()
 
 
-async def reply(made: Minds, *history: Entry) -> str:
+async def reply(made: ModelMinds, *history: Entry) -> str:
     async with made().think(history or HISTORY) as thoughts:
         return "".join([thought.text async for thought in thoughts if isinstance(thought, Token)])
 
@@ -57,7 +57,7 @@ async def test_the_key_and_the_version_are_in_their_headers_and_nowhere_else(
             await stream.send_all(b"HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n")
 
     (listener,) = await nursery.start(partial(trio.serve_tcp, handle, 0, host="127.0.0.1"))
-    async with minds(listener.socket.getsockname()[1], **settings) as made:
+    async with minds(listener.socket.getsockname()[1], key_env="MIND_KEY", **settings) as made:
         with pytest.raises(Rejected):
             await reply(made)
     line, *headers = heads[0].split(b"\r\n")

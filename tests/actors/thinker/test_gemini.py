@@ -21,7 +21,6 @@ async def reply(port: int, *history: Entry, **settings: Any) -> str:
     given: dict[str, Any] = {
         "model": "m",
         "url": f"http://127.0.0.1:{port}",
-        "key_env": "MIND_KEY",
         "first": 4,
         "warm": 0,
     }

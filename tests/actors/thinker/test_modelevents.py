@@ -225,7 +225,7 @@ def test_a_refusal_without_a_word_before_it_is_rejected_in_its_words(kind: str, 
     [
         ({"type": "overloaded_error", "message": "m"}, Overloaded),
         ({"type": "rate_limit_error", "message": "m"}, Overloaded),
-        ({"code": "insufficient_quota", "type": "x", "message": "m"}, Overloaded),
+        ({"code": "insufficient_quota", "type": "x", "message": "m"}, Rejected),
         ({"code": 503, "status": "UNAVAILABLE", "message": "m"}, Overloaded),
         ({"code": 429, "message": "m"}, Overloaded),
         ({"code": 500, "message": "m"}, Unreachable),
@@ -245,6 +245,7 @@ def test_an_error_within_the_stream_says_whose_turn_it_is(wire: str, error: Any,
 
 
 BAD_ARGUMENTS = ["{", "[]", "7", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud83d"}', "[" * 100_000]
+BAD_ARGUMENTS.append(f'{{"a": {"[" * 500}{"]" * 500}}}')
 
 
 @pytest.mark.parametrize("told", BAD_ARGUMENTS, ids=lambda told: told[:12])

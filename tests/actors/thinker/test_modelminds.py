@@ -15,11 +15,13 @@ import trio
 
 from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.town import doors
-from parlance.actors.thinker.mind import Minds
+from parlance.actors.thinker.mind import ModelMinds
 from parlance.actors.thinker.port import Ask, Entry, Line, Spent, Thought, Token, Tool, Use
 from parlance.actors.thinker.rehearsal import REPLY
 from parlance.engine.agent import Agent
 from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
+
+pytestmark = [pytest.mark.swift, pytest.mark.usefixtures("frozen")]
 
 KEY = "key-that-is-secret"
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -43,11 +45,11 @@ class Town:
         self._nursery = nursery
 
     @asynccontextmanager
-    async def minds(self, kind: str, **settings: Any) -> AsyncIterator[Minds]:
+    async def minds(self, kind: str, **settings: Any) -> AsyncIterator[ModelMinds]:
         module, url, more = KINDS[kind]
         port = await self._nursery.start(doors(self.conduct)[kind].serve, 0)
         chosen = {"model": "m", "url": url.format(port), "key_env": "MIND_KEY", "first": 4, "idle": 4, "warm": 0}
-        made: Minds = import_module(f"parlance.actors.thinker.{module}").make(
+        made: ModelMinds = import_module(f"parlance.actors.thinker.{module}").make(
             {**chosen, **more, **settings}, Agent(name="a", prompt="Be brief.")
         )
         async with trio.open_nursery() as nursery:
@@ -68,7 +70,7 @@ async def town(
     gc.collect()
 
 
-async def reply(made: Minds, history: Sequence[Entry] = HISTORY, tools: Sequence[Tool] = ()) -> list[Thought]:
+async def reply(made: ModelMinds, history: Sequence[Entry] = HISTORY, tools: Sequence[Tool] = ()) -> list[Thought]:
     async with made().think(history, tools) as thoughts:
         return [thought async for thought in thoughts]
 

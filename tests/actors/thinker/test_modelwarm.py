@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from parlance.actors.thinker.mind import Minds
+from parlance.actors.thinker.mind import ModelMinds
 from parlance.actors.thinker.openai import make
 from parlance.actors.thinker.port import Line, Token
 from parlance.engine.agent import Agent
@@ -22,7 +22,7 @@ DATA = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in [*
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n%b" % (len(DATA), DATA)
 
 
-async def reply(made: Minds) -> str:
+async def reply(made: ModelMinds) -> str:
     async with made().think(HISTORY) as thoughts:
         return "".join([thought.text async for thought in thoughts if isinstance(thought, Token)])
 
@@ -66,11 +66,11 @@ class Warm:
 
 
 @asynccontextmanager
-async def warm(nursery: trio.Nursery, **settings: Any) -> AsyncIterator[tuple[Warm, Minds]]:
+async def warm(nursery: trio.Nursery, **settings: Any) -> AsyncIterator[tuple[Warm, ModelMinds]]:
     server = Warm()
     (listener,) = await nursery.start(partial(trio.serve_tcp, server.handle, 0, host="127.0.0.1"))
     url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/v1"
-    made = make({"model": "m", "url": url, "key_env": "SHOP_KEY", **settings}, Agent(name="a"))
+    made = make({"model": "m", "url": url, **settings}, Agent(name="a"))
     async with trio.open_nursery() as running:
         await running.start(made.run)
         yield server, made
@@ -79,7 +79,7 @@ async def warm(nursery: trio.Nursery, **settings: Any) -> AsyncIterator[tuple[Wa
 
 async def test_connections_are_open_before_they_are_needed_and_closed_in_the_end(nursery, monkeypatch):
     monkeypatch.setenv("SHOP_KEY", "sk-secret-1")
-    async with warm(nursery, warm=2) as (server, made):
+    async with warm(nursery, warm=2, key_env="SHOP_KEY") as (server, made):
         await server.until(2)
         for _ in range(3):
             assert await reply(made) == "We are open."

@@ -45,11 +45,13 @@ async def test_azure_is_asked_at_its_deployment_with_its_header(nursery, monkeyp
     monkeypatch.setenv("SHOP_KEY", "azure-secret-1")
     async with serving(sends(WHOLE)) as server:
         made = make(
-            {"model": "desk", "url": f"http://127.0.0.1:{server.port}", "api_version": "v-1", "key_env": "SHOP_KEY"},
+            {"model": "desk", "url": f"http://127.0.0.1:{server.port}", "api_version": "v-1", "key_env": "SHOP_KEY"}
+            | {"warm": 0},
             Agent(name="a"),
         )
+        await nursery.start(made.run)
         assert await reply(made) == "We are open \u00fc."
-        await made.aclose()
+        nursery.cancel_scope.cancel()
     head = server.headers[0].lower()
     assert head.startswith(b"post /openai/deployments/desk/chat/completions?api-version=v-1 ")
     assert b"\r\napi-key: azure-secret-1" in head

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bench.simulators.conduct import Conduct, Fate
@@ -15,6 +17,7 @@ from bench.simulators.door import Answer, Asked, Door, Refusal
 from parlance.actors.thinker.port import Ask
 from parlance.actors.thinker.tools import MOST, OWN, Failure, Toolbox, faults
 from parlance.engine.agent import Agent
+from tests.actors.thinker.chatserver import Stream, serving
 
 Making = Callable[..., Awaitable[Toolbox]]
 ORDER = {
@@ -23,6 +26,8 @@ ORDER = {
     "parameters": {"number": {"type": "string", "description": "The order's number."}},
     "required": ["number"],
 }
+AT = {"url": "http://a.example/x"}
+NUMBER = ("tools", 0, "parameters", "number")
 
 
 class Shop:
@@ -144,12 +149,48 @@ async def test_the_mind_is_told_where_nobody_knows_whether_it_was_done(
             ("tools", 0, "key_env"),
             "NO_SUCH_TOKEN is not set",
         ),
+        (
+            {"url": "http://a.example/x", "timeout": 13},
+            ("tools", 0, "timeout"),
+            "13 s are more than limits.thinking, 12 s",
+        ),
+        ({**AT, "parameters": {"number": "string"}}, (*NUMBER,), "{type: string}"),
+        ({**AT, "parameters": {"number": {"type": "strng"}}}, (*NUMBER, "type"), "did you mean string"),
+        ({**AT, "parameters": {"number": {"type": ["string", "nil"]}}}, (*NUMBER, "type"), "no type 'nil'"),
+        ({**AT, "parameters": {"number": {}}}, NUMBER, "'type' is missing"),
+        ({**AT, "parameters": {"number": {"type": "array", "items": 5}}}, (*NUMBER, "items"), "{type: string}"),
+        (
+            {**AT, "parameters": {"number": {"type": "object", "properties": {"a": {"type": {}}}}}},
+            (*NUMBER, "properties", "a", "type"),
+            "no type {}",
+        ),
+        (
+            {**AT, "parameters": {"type": "object", "properties": {}, "number": {"type": "string"}}},
+            NUMBER[:-1],
+            "leave out type and properties",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_told_at_the_start(more: dict[str, Any], place: tuple[Any, ...], words: str) -> None:
-    ((where, told),) = faults(Agent.model_validate({"name": "a", "tools": [{**ORDER, **more}]}))
+    ((where, told),) = faults(Agent.model_validate({"name": "a", "mind": "openai", "tools": [{**ORDER, **more}]}))
     assert where[: len(place)] == place
     assert words in told
+
+
+def test_tools_that_nobody_would_use_are_told_at_the_start() -> None:
+    written = {"name": "a", "mind": ["script", "script"], "tools": ["hang_up"]}
+    assert faults(Agent.model_validate(written)) == [
+        (("tools",), "the mind is a script, which uses no tools: it has acts")
+    ]
+    for fine in ({"mind": ["script", "rehearsal"]}, {"tools": []}):
+        assert not faults(Agent.model_validate(written | fine))
+    assert not faults(Agent(name="a"))
+
+
+def test_a_schema_may_do_without_a_type_where_something_else_says_it() -> None:
+    parameters = {"number": {"enum": ["1", "2"]}, "type": {"type": "string"}, "properties": {"type": "object"}}
+    agent = {"name": "a", "mind": "openai", "tools": [{**ORDER, **AT, "parameters": parameters}]}
+    assert not faults(Agent.model_validate(agent))
 
 
 @pytest.mark.parametrize(
@@ -157,8 +198,16 @@ def test_what_cannot_be_asked_is_told_at_the_start(more: dict[str, Any], place: 
     [
         (None, Ask("1", "order_state", {}), "There is no tool 'order_state'; there are: hang_up, order_status"),
         (None, Ask("1", "order_status", {}), "Missing: number"),
-        ({"status": 500}, Ask("1", "order_status", {"number": "1"}), "It did not work: tool order_status: 500"),
-        ({"status": 404}, Ask("1", "order_status", {"number": "1"}), "404 the shop is closed"),
+        (
+            {"status": 500},
+            Ask("1", "order_status", {"number": "1"}),
+            "^It is not known whether it was done: tool order_status: 500",
+        ),
+        (
+            {"status": 404},
+            Ask("1", "order_status", {"number": "1"}),
+            "^It did not work: tool order_status: 404 the shop is closed",
+        ),
     ],
 )
 async def test_what_goes_wrong_is_said_to_the_mind(
@@ -187,3 +236,44 @@ async def test_an_endless_answer_is_refused(shop: Shop, made: Making) -> None:
     shop.answer = {"text": "w" * (2 << 20)}
     with pytest.raises(Failure, match="more than 1 MB"):
         await (await made()).use(Ask("1", "order_status", {"number": "42"}), "k")
+
+
+def _dumped(told: object) -> bytes:
+    return json.dumps(told).encode()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4), st.sampled_from([200, 404, 500]), st.binary() | JSON.map(_dumped))
+@example({}, 200, b"[" * 100_000)
+@example({}, 500, b"[" * 100_000)
+@example({}, 200, b'{"said": "\\ud83d"}')
+@example({}, 500, b'{"error": "\\ud83d"}')
+@example({}, 200, b"9" * 5000)
+async def test_whatever_a_server_is_asked_and_answers_is_words_for_the_mind(
+    more: dict[str, Any], status: int, body: bytes
+) -> None:
+    """They can be sent on in any encoding, and nothing else is raised."""
+
+    async def answer(stream: Stream) -> None:
+        await stream.send_all(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
+
+    arguments = {"number": "42", **more}
+    async with serving(answer) as server, trio.open_nursery() as nursery:
+        tool = {**ORDER, "url": f"http://127.0.0.1:{server.port}/orders"}
+        toolbox = Toolbox(Agent.model_validate({"name": "a", "tools": [tool]}))
+        await nursery.start(toolbox.run)
+        try:
+            told = await toolbox.use(Ask("1", "order_status", arguments), "k")
+            assert status == 200
+        except Failure as failure:
+            told = str(failure)
+            assert status != 200
+        nursery.cancel_scope.cancel()
+    assert 0 < len(told.encode()) < 5 * MOST
+    assert server.requests == [arguments]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from parlance.actors.media import errand
 from parlance.actors.media.errand import Errand, Handle, Outgoing, Stamp, Verb
 from parlance.actors.media.telnyx.settings import MEDIA, WEBHOOK, Settings
 from parlance.actors.media.telnyx.state import written
@@ -22,7 +23,7 @@ _OVER = "90018"
 """The code for "call has already ended" (as pipecat's Telnyx serializer treats it)."""
 
 
-class Control:
+class Control(errand.Control):
     """Our requests to Telnyx."""
 
     carrier = "telnyx"
@@ -64,17 +65,8 @@ class Control:
         """The new leg is marked, because its webhooks do not say whose transfer it is."""
         return self._command(handle.call, "transfer", stamp, to=to, target_leg_client_state=written("leg", handle.call))
 
-    def mute(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        raise NotImplementedError("Telnyx has no word for it")
-
-    def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        raise NotImplementedError("Telnyx has no word for it")
-
     def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
         return self._command(handle.call, "send_dtmf", stamp, digits=digits)
-
-    def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
-        raise NotImplementedError("text messages are not sent here")
 
     def read(self, verb: Verb, status: int, headers: Mapping[str, str], body: bytes) -> Handle:
         answer = _opened(body)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import jwt
 
+from parlance.actors.media import errand
 from parlance.actors.media.errand import Errand, Handle, Outgoing, Stamp, Verb
 from parlance.actors.media.number import digits
 from parlance.actors.media.vonage.ncco import connected, event_url, forwarded
@@ -27,8 +28,8 @@ LIFE = 300
 _OVER = re.compile(r"not (active|in progress)|already (ended|completed|hung up|disconnected)|has ended", re.IGNORECASE)
 
 
-class Control:
-    """Our requests to Vonage."""
+class Control(errand.Control):
+    """Our requests to Vonage. Calls are answered and rejected by the reply to its answer webhook."""
 
     carrier = "vonage"
     verbs: frozenset[Verb] = frozenset({"place", "hang_up", "transfer", "dtmf"})
@@ -52,12 +53,6 @@ class Control:
             body["machine_detection"] = "continue"
         return self._errand("POST", "/calls", body, stamp)
 
-    def answer(self, call: str, leg: str, context: str, ours: str, ticket: str, stamp: Stamp) -> Errand:
-        raise NotImplementedError("the answer webhook's reply does it")
-
-    def reject(self, call: str, leg: str, context: str, busy: bool, stamp: Stamp) -> Errand:
-        raise NotImplementedError("the answer webhook's reply does it")
-
     def hang_up(self, handle: Handle, stamp: Stamp) -> Errand:
         return self._modify(handle, stamp, again=True, action="hangup")
 
@@ -70,14 +65,8 @@ class Control:
         """The caller's leg: while it is muted nobody hears the caller, the agent included."""
         return self._modify(handle, stamp, again=True, action="mute" if on else "unmute")
 
-    def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        raise NotImplementedError("Vonage has no word for it")
-
     def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
         return self._errand("PUT", f"/calls/{quote(handle.call, safe='')}/dtmf", {"digits": digits}, stamp)
-
-    def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
-        raise NotImplementedError("text messages are not sent here")
 
     def read(self, verb: Verb, status: int, headers: Mapping[str, str], body: bytes) -> Handle:
         answer = _opened(body)
