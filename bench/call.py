@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import tempfile
@@ -205,7 +204,7 @@ def main() -> None:
             seen(name)
             found[name] = part()
     if options.json:
-        print(json.dumps(found, indent=2))
+        instrument.document(figures=found)
         return
     for name, figures in found.items():
         print(f"{name:10}", "  ".join(f"{key} {value}" for key, value in figures.items()))

@@ -6,7 +6,6 @@ Every figure is the median of several rounds over speech-like noise; the resampl
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -112,7 +111,7 @@ def main() -> None:
             seen(part.__name__)
             rows += part()
     if options.json:
-        print(json.dumps({name: {"us": round(us, 2), "latency_s": latency} for name, us, latency in rows}, indent=1))
+        instrument.document(figures={name: {"us": round(us, 2), "latency_s": latency} for name, us, latency in rows})
         return
     for name, us, latency in rows:
         held = "" if latency is None else f"   holds back at most {latency * 1000:4.1f} ms"

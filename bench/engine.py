@@ -6,8 +6,6 @@ hold better than the figures. Nothing here is a test: no figure is a pass or a f
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -221,7 +219,7 @@ def main() -> None:
     with instrument.progress() as seen:
         figures = {name: round(value, 3) for name, value in trio.run(measure, seen).items()}
     if options.json:
-        print(json.dumps({"unit": "us", "python": platform.python_version(), "figures": figures}, indent=2))
+        instrument.document(unit="us", figures=figures)
         return
     width = max(map(len, figures))
     for name, value in figures.items():

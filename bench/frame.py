@@ -211,14 +211,14 @@ def main() -> int:
         seen(f"{len(WHAT)} steps")
         figures = trio.run(measured)
     committed = json.loads(COMMITTED.read_text())
-    document = {"us": {name: round(value, 2) for name, value in figures.items()}, "ratios": ratios(figures)}
+    found = {"us": {name: round(value, 2) for name, value in figures.items()}, "ratios": ratios(figures)}
     if options.json:
-        print(json.dumps(document, indent=2))
+        instrument.document(figures=found)
     else:
         width = max(map(len, WHAT))
         print(f"{'reference':{width}} {figures['reference']:6.2f} us  json.loads of one message")
         for name, what in WHAT.items():
-            ratio, then = document["ratios"][name], committed["ratios"][name]
+            ratio, then = found["ratios"][name], committed["ratios"][name]
             of = f"{ratio:5.2f} of the reference (committed {then:.2f})"
             print(f"{name:{width}} {figures[name]:6.2f} us  {of}  {what}")
     wrong = slower(figures, committed) if options.check else []

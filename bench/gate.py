@@ -6,7 +6,6 @@ make the gate open and close, so that candidates are checked for key tones as we
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from itertools import product
@@ -71,8 +70,9 @@ def main() -> None:
             seen(name := f"{line.encoding} {line.rate} {kind}")
             rows[name] = cost(kind, line)
     if options.json:
-        figures = {name: {"us": round(us, 2), "opened": opened} for name, (us, opened) in rows.items()}
-        print(json.dumps(figures, indent=1))
+        instrument.document(
+            figures={name: {"us": round(us, 2), "opened": opened} for name, (us, opened) in rows.items()}
+        )
         return
     for name, (us, opened) in rows.items():
         print(f"{name:24} {us:6.2f} µs   opened {opened} times")

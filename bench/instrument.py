@@ -25,13 +25,18 @@ WIDE = 170
 """Columns of a table that no terminal limits."""
 
 
-def options(module: str, about: str | None) -> argparse.ArgumentParser:
-    """`about`: the module's docstring. `--json` is known."""
-    parser = argparse.ArgumentParser(
+def parser(module: str, about: str | None) -> argparse.ArgumentParser:
+    """`about`: the module's docstring."""
+    return argparse.ArgumentParser(
         prog=f"python -m bench.{module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    return parser
+
+
+def options(module: str, about: str | None) -> argparse.ArgumentParser:
+    """As `parser`; `--json` is known."""
+    known = parser(module, about)
+    known.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    return known
 
 
 @contextmanager

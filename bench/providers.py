@@ -143,7 +143,7 @@ def main() -> None:
     with instrument.progress() as seen:
         report = trio.run(measure, seen)
     if arguments.json:
-        print(json.dumps(report, indent=2))
+        instrument.document(figures=report)
         return
     for provider, figures in report.items():
         print(provider)

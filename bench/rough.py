@@ -48,6 +48,7 @@ APART = 0.05
 SETTLING = 4.0
 """Seconds for calls to end whose callers have hung up, and for connections to be gone that were closed."""
 LOOK = 0.05
+"""Seconds between two looks at whether anything is left."""
 WATCH = 5.0
 """Seconds between two looks at how the calls are."""
 OUTCOMES = ("answered", "in part", "apologized", "unanswered", "lost")

@@ -238,7 +238,8 @@ def main() -> int:
         instrument.document(early=options.early, rows=[row.as_dict() for row in rows])
     else:
         disturbed = f"! something else took more than {DISTURBED:.0%} of our core: these rows are disturbed"
-        instrument.show(table(rows), *[disturbed][: any(row.foreign > DISTURBED for row in rows)])
+        notes = [disturbed] if any(row.foreign > DISTURBED for row in rows) else []
+        instrument.show(table(rows), *notes)
     return instrument.judge([f"{row.providers}, {row.calls}: {what}" for row in rows for what in row.broke])
 
 

@@ -12,7 +12,6 @@ sent (`late_ms`).
 
 from __future__ import annotations
 
-import argparse
 import hmac
 import json
 import os
@@ -27,6 +26,7 @@ from urllib.parse import urlencode
 
 import jwt
 
+from bench import instrument
 from bench.callers.sender import Sender
 from bench.measure.figures import distribution
 
@@ -107,9 +107,7 @@ def _request(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
 
 
 def main() -> int:
-    argparse.ArgumentParser(
-        prog="python -m bench.webhooks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    instrument.parser("webhooks", __doc__).parse_args()
     if os.environ.get("BENCH_NICE", "1") != "0":
         with suppress(OSError):
             os.nice(NICE)

@@ -157,11 +157,11 @@ def providers(
         raise Misconfigured(f"there is no agent {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     wanted = {name: known[name] for name in agent or known if agent or known[name].listed}
     if not check:
-        _tell([asdict(provider) for provider, _ in checkup.listed(wanted)], roster.providers, as_json)
+        _tell([asdict(provider) for provider, _ in checkup.providers(wanted)], roster.providers, as_json)
         return
     with Console(stderr=True, highlight=False).status("Starting") as status:
 
-        def told(provider: checkup.Provider) -> None:
+        def told(provider: checkup.Entry) -> None:
             status.update(f"Asking the {provider.role} {provider.kind}")
 
         results = trio.run(checkup.check, wanted, told)

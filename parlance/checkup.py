@@ -23,9 +23,8 @@ from parlance.actors.websocket import alone
 from parlance.codecs import wav
 from parlance.codecs.convert import convert
 from parlance.codecs.format import Format
-from parlance.engine.agent import Agent
-from parlance.engine.agent import Provider as Wanted
-from parlance.engine.errors import ParlanceError, Unreachable, plain
+from parlance.engine.agent import Agent, Provider
+from parlance.engine.errors import Missing, ParlanceError, Unreachable, plain
 from parlance.registry import ROLES, Registry, settings
 
 PATIENCE = 20.0
@@ -40,7 +39,7 @@ PIECE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class Entry:
     """One ear, mind or voice of some agents. `places`: where it stands in their chains: 0 is the one that is wanted, 1
     the first fallback, and so on.
     """
@@ -59,14 +58,14 @@ class Provider:
 class Health:
     """What one request has shown. Seconds, None for what did not happen."""
 
-    provider: Provider
+    provider: Entry
     ready: float | None = None
     """Until it was connected, or a worker was there."""
     first: float | None = None
     """From the request to the first word or the first audio; of an ear, from the end of the speech to its words."""
     whole: float | None = None
     told: str = ""
-    """What was heard or said, or how much audio came."""
+    """What was heard or said, or how much audio came; or why it is not asked."""
     error: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,7 +73,7 @@ class Health:
         return {**asdict(self.provider), **shown}
 
 
-def listed(agents: Mapping[str, Agent]) -> list[tuple[Provider, Agent]]:
+def providers(agents: Mapping[str, Agent]) -> list[tuple[Entry, Agent]]:
     """Every provider once, and an agent that has it at the first of its places; those of the most agents first."""
     found: dict[tuple[str, str], dict[str, int]] = {}
     for agent in agents.values():
@@ -88,7 +87,7 @@ def listed(agents: Mapping[str, Agent]) -> list[tuple[Provider, Agent]]:
     return sorted(rows, key=lambda row: (row[0].role, row[0].places, -len(row[0].agents)))
 
 
-def _described(role: str, users: Mapping[str, int], wanted: Wanted) -> Provider:
+def _described(role: str, users: Mapping[str, int], wanted: Provider) -> Entry:
     """`users`: the agents, and its place in each."""
     chosen = settings(role, wanted)
     model = next((str(value) for name in ("model", "voice") if (value := getattr(chosen, name, ""))), "")
@@ -96,14 +95,14 @@ def _described(role: str, users: Mapping[str, int], wanted: Wanted) -> Provider:
     if isinstance(chosen, Service):
         host = urlsplit(chosen.url).netloc.rpartition("@")[2]
         key = chosen.origin()
-    return Provider(role, wanted.kind, tuple(sorted(set(users.values()))), tuple(users), model, host, key)
+    return Entry(role, wanted.kind, tuple(sorted(set(users.values()))), tuple(users), model, host, key)
 
 
-async def check(agents: Mapping[str, Agent], told: Callable[[Provider], None]) -> list[Health]:
+async def check(agents: Mapping[str, Agent], told: Callable[[Entry], None]) -> list[Health]:
     """One real request to each provider, one after another. `told` is called before each."""
     registry = Registry()
     results = []
-    for provider, agent in listed(agents):
+    for provider, agent in providers(agents):
         told(provider)
         try:
             with trio.fail_after(PATIENCE), alone():
@@ -112,11 +111,14 @@ async def check(agents: Mapping[str, Agent], told: Callable[[Provider], None]) -
         except trio.TooSlowError:
             results.append(Health(provider, error=f"not done within {PATIENCE:g} s"))
         except ParlanceError as error:
-            results.append(Health(provider, error=plain(error)))
+            if isinstance(error, Missing) and all(agents[name].optional for name in provider.agents):
+                results.append(Health(provider, told=f"left out: {error}"))
+            else:
+                results.append(Health(provider, error=plain(error)))
     return results
 
 
-async def _one(provider: Provider, one: Any) -> Health:
+async def _one(provider: Entry, one: Any) -> Health:
     ask = {"ear": _ear, "mind": _mind, "voice": _voice}[provider.role]
     began = trio.current_time()
     async with _running(one):
@@ -136,7 +138,7 @@ async def _running(one: Any) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
 
 
-async def _mind(provider: Provider, minds: Any, ready: float) -> Health:
+async def _mind(provider: Entry, minds: Any, ready: float) -> Health:
     began, first, words = trio.current_time(), None, []
     async with minds().think((Line("caller", ASKED),)) as thoughts:
         async for thought in thoughts:
@@ -148,7 +150,7 @@ async def _mind(provider: Provider, minds: Any, ready: float) -> Health:
     return Health(provider, ready, first, trio.current_time() - began, text, error)
 
 
-async def _voice(provider: Provider, voice: Any, ready: float) -> Health:
+async def _voice(provider: Entry, voice: Any, ready: float) -> Health:
     began, first, seconds = trio.current_time(), None, 0.0
     async with voice.reply() as reply, reply.speak(SPOKEN) as speech:
         async for piece in speech:
@@ -159,7 +161,7 @@ async def _voice(provider: Provider, voice: Any, ready: float) -> Health:
     return Health(provider, ready, first, trio.current_time() - began, f"{seconds:.1f} s of audio", error)
 
 
-async def _ear(provider: Provider, ear: Any, ready: float) -> Health:
+async def _ear(provider: Entry, ear: Any, ready: float) -> Health:
     words: list[str] = []
     done = trio.Event()
 

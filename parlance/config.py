@@ -80,7 +80,7 @@ def _read_agents(
         sources.blame(
             ("default_agent",), f"default_agent: there is no agent {settings.default_agent!r}; there are {there}"
         )
-    for place, name in _named(settings) if settings is not None else ():
+    for place, name in named(settings) if settings is not None else ():
         if name and name not in known:
             near = difflib.get_close_matches(name, known, 1)
             told = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
@@ -88,7 +88,7 @@ def _read_agents(
     return ""
 
 
-def _named(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def named(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Where agents are named, besides the default one."""
     yield from ((("numbers", index, "agent"), number.agent) for index, number in enumerate(settings.numbers))
     yield from ((("rules", index, "agent"), rule.agent) for index, rule in enumerate(settings.rules))

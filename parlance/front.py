@@ -216,7 +216,7 @@ def offered(house: House) -> dict[str, Agent]:
 
 async def speak(house: House, text: str) -> bytes:
     """`text` as a WAV file, in the default agent's voice. Raises `ProviderError`."""
-    voice = house.crews[house.settings.default_agent].voice
+    voice = house.crews[house.settings.default_agent].voice()
     made, audio = await said(voice, text) or (TELEPHONE, b"")
     samples = await trio.to_thread.run_sync(convert, audio, made, Format("pcm16", made.rate))
     return wav.encode(samples, made.rate)

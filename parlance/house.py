@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 import trio
 
+from parlance import config
 from parlance.actors.listener.actor import ListenerActor
 from parlance.actors.listener.endpoint import Endpoint
 from parlance.actors.media.actor import Bounds, MediaActor
@@ -72,7 +73,7 @@ class House:
         self.registry = Registry()
         self.crews = self.registry.crews(self.agents.values() if only is None else (self.agents[only],))
         if only is None:
-            self.agents = {name: crew.agent for name, crew in self.crews.items()}
+            self._left_out()
         wanting = [crew for crew in self.crews.values() if crew.agent.interruption.second_opinion == "silero"]
         # One for all calls: it is asked between two awaits, and remembers nothing from one candidate to the next.
         self.silero = Silero() if wanting else None
@@ -88,6 +89,17 @@ class House:
         """Told of every event of every call, after the call's own sinks."""
         self.ready = False
 
+    def _left_out(self) -> None:
+        """Forget the agents that have no crew. Raises `Misconfigured` where calls are to go to one of them."""
+        named = {".".join(map(str, place)): name for place, name in config.named(self.settings) if place[0] != "limits"}
+        named["default_agent"] = self.settings.default_agent
+        self.agents = {name: crew.agent for name, crew in self.crews.items()}
+        if faults := [
+            f"{where}: {name} is left out" for where, name in named.items() if name not in ("", *self.agents)
+        ]:
+            there = ", ".join(sorted(name for name, agent in self.agents.items() if agent.listed))
+            raise Misconfigured(f"{'; '.join(faults)}, because a package is missing that it needs; there are {there}")
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep house until cancelled. Ready when calls can be taken and every agent's own lines were tried."""
         async with trio.open_nursery() as nursery:
@@ -98,27 +110,29 @@ class House:
                 if (run := getattr(provider, "run", None)) is not None:
                     await nursery.start(_kept, run)
             async with trio.open_nursery() as starting:
-                for voice, prepared in self._voices.values():
-                    starting.start_soon(nursery.start, self._prepare, voice, prepared)
+                for voices, prepared in self._voices.values():
+                    starting.start_soon(nursery.start, self._prepare, voices, prepared)
             self.ready = True
             task_status.started()
 
     async def _prepare(
-        self, voice: Voice, prepared: Prepared, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        voices: Callable[[], Voice],
+        prepared: Prepared,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Have the agents' own lines spoken. The house waits for one try: what fails is tried again later, since an
-        apology is wanted most when the voice has failed.
+        apology is wanted most when the voice has failed; what says no may be mended by somebody.
         """
         ready, wait = _Ready(task_status), AGAIN
-        crews = [crew for crew in self.crews.values() if crew.voice is voice]
+        crews = [crew for crew in self.crews.values() if crew.voice is voices]
         names = [crew.agent.name for crew in crews]
         texts = [text for crew in crews for text in (crew.agent.greeting, *(str(text) for _, text in crew.agent.lines))]
-        while faults := await prepared.prepare(voice, texts, lines(self.settings)):
+        while faults := await prepared.prepare(voices(), texts, lines(self.settings)):
             for fault in dict.fromkeys(map(str, faults)):
                 told = "the agents' own lines could not be spoken: callers may hear silence in their place"
                 log.warning(told, agents=names, error=fault)
-            if not any(fault.retry or fault.after is not None for fault in faults):
-                break
             ready.started()
             await trio.sleep(wait)
             wait = min(2 * wait, LONGEST)
@@ -211,7 +225,7 @@ class House:
         )
         hands = Hands(crew.tools, call, known.id)
         thinker = ThinkerActor(crew.mind(), History(), call, hands, regret=agent.lines.regret)
-        call.attach(media, listener, thinker, SpeakerActor(crew.voice, media, call))
+        call.attach(media, listener, thinker, SpeakerActor(crew.voice(), media, call))
         call.trace.sinks.extend((media.announce, *self.office.sinks(entry), *self.sinks))
         return call, media
 

@@ -20,7 +20,7 @@ from parlance.actors.breaker import Breaker
 from parlance.actors.choice import Choice
 from parlance.actors.listener.chain import EarChains
 from parlance.actors.listener.port import Ear
-from parlance.actors.speaker.chain import VoiceChain
+from parlance.actors.speaker.chain import VoiceChains
 from parlance.actors.speaker.port import Voice
 from parlance.actors.thinker import tools
 from parlance.actors.thinker.chain import MindChains
@@ -77,7 +77,7 @@ class Crew:
     agent: Agent
     ear: Callable[[], Ear]
     mind: Minds
-    voice: Voice
+    voice: Callable[[], Voice]
     tools: Toolbox
 
 
@@ -102,7 +102,7 @@ class Registry:
             agent,
             ear=self._chain("ear", agent.ear, EarChains),
             mind=MindChains(self._choice("mind", agent.mind, minds)),
-            voice=self._chain("voice", agent.voice, VoiceChain),
+            voice=self._chain("voice", agent.voice, VoiceChains),
             tools=toolbox,
         )
 
@@ -113,9 +113,11 @@ class Registry:
         crews: dict[str, Crew] = {}
         missing: dict[str, str] = {}
         for agent in agents:
+            before = dict(self.shared)
             try:
                 crews[agent.name] = self.crew(agent)
             except Missing as error:
+                self.shared = before
                 if not agent.optional:
                     raise Misconfigured(f"agent {agent.name}: {error}") from None
                 missing[agent.name] = str(error)

@@ -28,8 +28,8 @@ def run(
     instruments: Sequence[trio.abc.Instrument] = (),
     busy: Callable[[], object] = lambda: False,
 ) -> T:
-    """As `trio.run`. `clock` is for pytest-trio, which hands over what a fixture made: one that jumps already. `busy`:
-    whether anything works that Trio does not know of.
+    """As `trio.run`. `clock`: pytest-trio passes a fixture's; there must be none. `busy`: whether anything works that
+    Trio does not know of.
     """
     assert clock is None, "a test has one clock"
     return trio.run(_both, program, made := MockClock(), busy, clock=made, instruments=instruments)

@@ -46,7 +46,7 @@ def agents(conduct: Any, **more: Any) -> dict[str, Agent]:
 
 
 async def test_each_provider_is_listed_once_with_its_agents(conduct: Conduct) -> None:
-    found = [provider for provider, _ in checkup.listed(agents(conduct))]
+    found = [provider for provider, _ in checkup.providers(agents(conduct))]
     assert [(one.role, one.kind, one.places, one.agents) for one in found] == [
         ("ear", "deepgram", (0,), ("one", "two")),
         ("mind", "openai", (0,), ("one", "two")),
@@ -143,7 +143,7 @@ def test_the_command_lists_without_asking(
     found = json.loads(capsys.readouterr().out)
     assert [(one["role"], one["kind"]) for one in found] == [(role, "rehearsal") for role in SPARE]
     assert run(monkeypatch, tmp_path, "--json") == 0
-    # The shipped agent for load tests, which people are not offered, has an ear that hears nothing in no speech.
+    # Not `rehearsal`: it is for load tests, and people are not offered it.
     agents = {name for one in json.loads(capsys.readouterr().out) for name in one["agents"]}
     assert agents == {"callcenter", "receptionist", "sales", "spare"}
 

@@ -57,16 +57,39 @@ def written(name: str, heading: str) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------- installing
 
 
+BY_NAME = re.compile(r"""install\s+(-\S+\s+([^-\s]\S*\s+)?)*["']?parlance(?!'s)""")
+"""The package indexes have a `parlance` that is somebody else's. Between the two there may be options, with values."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("parlance", "'parlance'", "'parlance[local]'", '"parlance[local]"'),
+        *("-U parlance", "--upgrade  'parlance[local]'"),
+        *("-c constraints.txt parlance", "-U\n    parlance==1.0", "--user -c constraints.txt parlance"),
+    ],
+)
+def test_installing_by_name_is_seen(line: str) -> None:
+    assert BY_NAME.search(f"pip install {line}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("'.[local]' (in parlance's checkout)", "'.[local]'`, in parlance's checkout", ".  # in parlance's checkout"),
+        *("-U '.[local]'  # in parlance's checkout", "-e . # in parlance's checkout", "-U parlance's requirements"),
+    ],
+)
+def test_installing_a_checkout_is_not_installing_by_name(line: str) -> None:
+    assert not BY_NAME.search(f"pip install {line}")
+
+
 def test_nobody_is_told_to_install_by_name() -> None:
-    """The package indexes have a `parlance` that is somebody else's."""
-    texts = [
-        path
-        for folder in (DOCS, ROOT / "parlance")
-        for path in folder.rglob("*")
-        if path.suffix in (".md", ".py", ".yaml")
-    ]
-    for path in (*texts, ROOT / "README.md"):
-        assert not re.search(r"install\s+'?parlance", path.read_text("utf-8")), path
+    folders = (DOCS, *(ROOT / name for name in ("parlance", "examples", "bench")))
+    kinds = (".md", ".py", ".yaml", ".toml", ".txt", ".html", ".sh")
+    texts = [path for folder in folders for path in folder.rglob("*") if path.suffix in kinds]
+    for path in (*texts, ROOT / "README.md", ROOT / "CHANGELOG.md"):
+        assert not BY_NAME.search(path.read_text("utf-8")), path
 
 
 # ------------------------------------------------------------------------------------------- settings

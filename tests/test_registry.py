@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from parlance.engine.agent import Agent
-from parlance.registry import Registry, faults
+from parlance.registry import PROVIDERS, Registry, faults
 
 MIND = {"kind": "openai", "model": "m", "url": "http://127.0.0.1:9/v1"}
 
@@ -43,3 +44,12 @@ def test_a_mind_that_would_be_asked_too_late_is_a_fault() -> None:
     told = "the last is asked after 12 s (`first` of the others): `limits.thinking` is 12"
     assert faults(late) == [(("mind",), told)]
     assert not faults(agent({"first": 8}, {"first": 4, "model": "n"}, {"model": "o"}, limits={"thinking": 13}))
+
+
+@pytest.mark.parametrize("role", PROVIDERS)
+def test_what_a_pattern_wants_is_said_in_words(role: str) -> None:
+    for kind, module in PROVIDERS[role].items():
+        model = getattr(import_module(module), "Settings", None)
+        for name, field in getattr(model, "model_fields", {}).items():
+            if any(getattr(rule, "pattern", None) for rule in field.metadata):
+                assert field.description, f"{role} {kind}: {name}"

@@ -9,7 +9,6 @@ Exit code 2 and one line on standard error if the spec is wrong or nobody listen
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -17,6 +16,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from bench import instrument
 from bench.callers.carrier import Carrier
 from bench.callers.crowd import Crowd, Unreachable, dials, periods
 from bench.callers.script import COUGH, PERIOD, SHORT, TURN, Script, Sheet, plan
@@ -57,9 +57,7 @@ def measured(spec: Spec, lines: list[Script], run: Run) -> dict[str, Any]:
 
 
 def main() -> int:
-    argparse.ArgumentParser(
-        prog="python -m bench.callers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    instrument.parser("callers", __doc__).parse_args()
     # A measuring instrument that others delay measures them. Where the system does not allow it, the run says how late
     # the callers were all the same. On a core that the server has to share they would come before it.
     if os.environ.get("BENCH_NICE", "1") != "0":

@@ -5,7 +5,7 @@ Its handshake carries a token that Azure has signed (`Ring.bearer`); which call 
 
 from __future__ import annotations
 
-from bench.dialects.plain import base64, exactly, opened, query, sound, text
+from bench.dialects.fields import base64, exactly, opened, query, sound, text
 from bench.dialects.port import Clear, Dialect, Handshake, Message, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 

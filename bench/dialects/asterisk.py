@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from bench.dialects.plain import opened, query, samples, text
+from bench.dialects.fields import opened, query, samples, text
 from bench.dialects.port import Bye, Clear, Dialect, Handshake, Mark, Message, Other, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE, Format
 

@@ -5,7 +5,7 @@ A page has no keys. Which call it is parlance says, and the page may come back t
 
 from __future__ import annotations
 
-from bench.dialects.plain import base64, opened, query, sound, text
+from bench.dialects.fields import base64, opened, query, sound, text
 from bench.dialects.port import Bye, Clear, Dialect, Handshake, Mark, Message, Other, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bench.dialects.plain import opened, query, samples, sound, text
+from bench.dialects.fields import opened, query, samples, sound, text
 from bench.dialects.port import Bye, Clear, Dialect, Handshake, Message, Other, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 

@@ -5,7 +5,7 @@ A checkpoint comes back as `playedStream` when it was reached, and not at all wh
 
 from __future__ import annotations
 
-from bench.dialects.plain import base64, opened, query, sound, text
+from bench.dialects.fields import base64, opened, query, sound, text
 from bench.dialects.port import Clear, Dialect, Digits, Handshake, Mark, Message, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE, Format
 

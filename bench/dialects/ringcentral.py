@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.dialects.plain import opened, query, samples, text
+from bench.dialects.fields import opened, query, samples, text
 from bench.dialects.port import Bye, Dialect, Handshake, Message, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE, Format
 

@@ -5,7 +5,7 @@ What is sent to us is mod_audio_stream's, by inference: ringover/ringover-stream
 
 from __future__ import annotations
 
-from bench.dialects.plain import exactly, opened, query, sound, text
+from bench.dialects.fields import exactly, opened, query, sound, text
 from bench.dialects.port import Clear, Dialect, Digits, Handshake, Message, Other, Ring, Told, Transfer, Unspoken
 from parlance.codecs.format import Format
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.dialects.plain import base64, exactly, opened, query, sound, text
+from bench.dialects.fields import base64, exactly, opened, query, sound, text
 from bench.dialects.port import Clear, Dialect, Handshake, Mark, Message, Ring, Told, Unspoken
 from parlance.codecs.format import TELEPHONE
 

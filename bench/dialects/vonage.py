@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.dialects.plain import exactly, opened, text
+from bench.dialects.fields import exactly, opened, text
 from bench.dialects.port import Audio, Clear, Dialect, Handshake, Mark, Message, Ring, Told, Unspoken
 from parlance.codecs.format import Format
 

@@ -5,12 +5,12 @@ python -m bench.report out/bench.json > bench.html
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from bench import instrument
 from bench.report import page
 
 
@@ -29,9 +29,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = instrument.parser("report", __doc__)
     parser.add_argument(
         "document", metavar="FILE", help="what `python -m bench --json FILE` wrote; - for standard input"
     )

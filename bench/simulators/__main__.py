@@ -20,6 +20,7 @@ from pathlib import Path
 
 import trio
 
+from bench import instrument
 from bench.simulators.conduct import Conduct
 from bench.simulators.town import PROVIDERS, doors
 from parlance.engine.errors import plain
@@ -101,9 +102,7 @@ def _tool(text: str) -> tuple[str, dict[str, object]]:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.simulators", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = instrument.parser("simulators", __doc__)
     usual = Conduct()
     for name, kind, what in (
         ("stt-delay", _seconds, "seconds from the end of an utterance to its words"),

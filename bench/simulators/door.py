@@ -88,9 +88,8 @@ Line = Callable[[Asked, WebSocketConnection, Conduct], Awaitable[None]]
 """Talks over a WebSocket until it ends it, or its other side does."""
 Check = Callable[[Asked], None]
 """Raises `Refusal` for a handshake with wrong parameters."""
-
-
 Shape = Callable[[int, str], Mapping[str, Any] | None]
+"""The body of a refusal, of its status and message; None: it has no body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +103,7 @@ class Behind:
 @dataclass(frozen=True, slots=True)
 class Door:
     """What is behind which path; `*` in one is any text. The key is in one of the headers `keys`, after the scheme
-    that belongs to it (None: after any). `shape` is the body of a refusal with a status and a message; None: it has no
-    body, and the message is in the status line.
+    that belongs to it (None: after any). A page's refusal whose `shape` is None has its message in the status line.
     """
 
     conduct: Conduct
@@ -174,7 +172,8 @@ class Door:
                 self._fate(asked)
             except Refusal as refusal:
                 headers = [(b"retry-after", value.encode()) for value in self._later(refusal.status).values()]
-                told = json.dumps(self.shape(refusal.status, str(refusal))).encode()
+                body = self.shape(refusal.status, str(refusal))
+                told = None if body is None else json.dumps(body).encode()
                 await request.reject(refusal.status, extra_headers=headers, body=told)
             else:
                 connection = await request.accept()

@@ -15,9 +15,7 @@ from trio_websocket import WebSocketConnection
 
 from bench.simulators.conduct import Conduct
 from bench.simulators.door import Asked, Behind, Refusal
-from bench.simulators.ear import TEXT, Ear, coding, loud, spread
-
-__all__ = ["BEHIND", "PATIENCE", "TEXT", "check", "line"]
+from bench.simulators.ear import Ear, coding, loud, spread
 
 PATIENCE = 10.0
 """Seconds without a message, after which the service hangs up (https://developers.deepgram.com/docs/audio-keep-alive)."""

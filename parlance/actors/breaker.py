@@ -33,12 +33,12 @@ class Standing:
 
 class Breaker:
     """One provider's. `until`: when it may be tried again; `asked`: whether the provider itself has asked for that
-    pause; `error`: the last one.
+    pause; `refused`: whether it has said no, and not worked since; `error`: the last one.
     """
 
     def __init__(self) -> None:
         self.until = -math.inf
-        self.asked = False
+        self.asked = self.refused = False
         self.error: ProviderError | None = None
         self._failures = self._opened = 0
         self._pause = FIRST_PAUSE
@@ -73,10 +73,11 @@ class Breaker:
         """A try has begun to give something: nobody else need wait for its end. Failures in a row still count."""
         if self.state(now) == "half-open":
             self.until, self.asked, self._trial = -math.inf, False, -math.inf
+        self.refused = False
 
     def succeeded(self, now: float) -> None:
         """Whoever has asked for a pause gets it, though a try that had begun before went well."""
-        self._failures, self._pause, self._trial = 0, FIRST_PAUSE, -math.inf
+        self._failures, self._pause, self._trial, self.refused = 0, FIRST_PAUSE, -math.inf, False
         if not self.resting(now):
             self.until, self.asked = -math.inf, False
 
@@ -85,12 +86,14 @@ class Breaker:
         self.error = error
         if error.after is not None:
             self._failures += 1
-            self._open(now, error.after, asked=True)
+            # Of two that ask, whoever wants the longer pause gets it.
+            self._open(now, max(error.after, self.until - now if self.resting(now) else 0.0), asked=True)
             return
         if since < self._since or self.state(now) == "open":
             return
         self._failures += 1
-        if self.state(now) == "half-open" or self._failures >= FAILURES or isinstance(error, Rejected):
+        self.refused = isinstance(error, Rejected)
+        if self.state(now) == "half-open" or self._failures >= FAILURES or self.refused:
             self._open(now, self._pause, asked=False)
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 

@@ -25,7 +25,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from parlance.actors.verdict import verdict
 from parlance.engine.agent import Strict
 from parlance.engine.agent import Variable as Variable
-from parlance.engine.errors import Missing, ProviderError, Rejected, Unreachable
+from parlance.engine.errors import Misconfigured, Missing, ProviderError, Rejected, Unreachable
 from parlance.engine.secret import Secret
 
 CLOSING = 1.0
@@ -39,8 +39,8 @@ _LONGEST = 200
 """Characters of what a provider said that an error repeats."""
 _SCHEMES = {"https": ("https", "http"), "http": ("https", "http"), "wss": ("wss", "ws")}
 """Over TLS and without, by the scheme of a provider's usual address."""
-_WRAPPED = re.compile(r"""(export\s+)?[A-Z_][A-Z0-9_]*=[^=]|["']|.*["']$""")
-"""A name before a key, or quotes around it."""
+_WRAPPED = re.compile(r"""(?i)(export\s+)?[A-Z_][A-Z0-9_]*=[^=]|["']|.*["']$|(bearer|token|basic)\s""")
+"""A name or a scheme before a key, or quotes around it."""
 
 Patience = Annotated[float, Field(gt=0, le=60)]
 
@@ -68,11 +68,11 @@ class Service(Strict):
         """The provider's own address."""
         return str(type(self).model_fields["url"].default)
 
-    # What is said of an address or of a key that is none is without it: it may hold a secret.
+    # No message repeats an address or a key that is wrong: it may hold a secret.
 
     @model_validator(mode="after")
     def _reachable(self, info: ValidationInfo) -> Service:
-        """Where the validation's context says `keys: False`, they need not be there."""
+        """With `keys: False` in the validation's context, the key need not be there."""
         usual, parts = self.usual(), _split(self.url)
         secure, plain = _SCHEMES[urlsplit(usual).scheme]
         if parts is None:
@@ -95,16 +95,16 @@ class Service(Strict):
         """Where the key comes from, and whether there is one; empty: none is sent."""
         if not self._trusted():
             return ""
-        where = str(self.key_file or self.key_env)
         try:
             self._check(self._text())
         except ValueError:
-            return f"{where} (not set)"
-        return where
+            # A key that stands there by mistake is not a file's name.
+            return f"{'key_file' if self.key_file else self.key_env} (not set)"
+        return str(self.key_file or self.key_env)
 
     def _trusted(self) -> bool:
         """Whether a key goes to `url`: one that the agent's file names does, any other only to the provider itself."""
-        if self.model_fields_set & {"key_env", "key_file"}:
+        if "key_env" in self.model_fields_set or self.key_file is not None:
             return bool(self.key_env or self.key_file)
         usual, parts = urlsplit(self.usual()), urlsplit(self.url)
         # Without the first of three labels or more: `api.eu.example.com` is `api.example.com`'s.
@@ -116,14 +116,16 @@ class Service(Strict):
         if self.key_file is None:
             return os.environ.get(self.key_env, "").strip()
         try:
-            return self.key_file.read_text("utf-8").strip()
+            return self.key_file.read_text("utf-8-sig").strip()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise ValueError(f"key_file: the file that it names cannot be read: {reason}") from None
 
     def _check(self, key: str) -> None:
         """Raises `ValueError` for what is no key."""
-        where = self.key_file or f"the environment variable {self.key_env}"
+        # Without an underscore it may be a key.
+        variable = self.key_env if "_" in self.key_env else "that key_env names"
+        where = self.key_file or f"the environment variable {variable}"
         if not key and self.key_file:
             raise ValueError(f"key_file: {where} is empty")
         if not key:
@@ -162,12 +164,20 @@ class Dial:
         return {self._header: f"{self._scheme} {self.key.get_secret_value()}".lstrip(), **self._more}
 
     def library(self, name: str) -> Any:
-        """A package that only this provider needs. Raises `Misconfigured`, which says how to get it."""
+        """A package that only this provider needs. Raises `Missing`."""
         try:
             return import_module(name)
         except ImportError:
-            how = f"pip install '.[{self._extra}]' (in parlance's checkout)"
-            raise Missing(f"{self.name} needs {name.replace('_', '-')}: {how}") from None
+            raise Missing(self.name, name.replace("_", "-"), self._extra) from None
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """`Misconfigured` for what a client cannot use of the environment: proxies and certificates."""
+        try:
+            yield
+        except (OSError, ImportError, ValueError) as error:
+            what = "the proxy or the certificates that the environment names cannot be used"
+            raise Misconfigured(f"{self.name}: {what}: {error}") from None
 
     def brief(self, text: object) -> str:
         """Enough of what a provider said to know what it meant, and never the key."""
@@ -197,12 +207,14 @@ class Dial:
         kind = verdict(text, status, again=after is not None)
         hint = ""
         if status == 401 and self.key.get_secret_value() == _NO_KEY:
-            hint = f" (no key was sent: name one with key_env{' or key_file' * bool(self.service.key_env)})"
+            hint = f" (no key was sent: name one with {'key_env or key_file' if self.service.key_env else 'key_env'})"
         return kind(self.name, f"{status} {self.brief(text)}{hint}", after=after if kind is not Rejected else None)
 
 
 def _split(url: str) -> SplitResult | None:
     """An address with a host that can be looked up and a port that there can be; None for anything else."""
+    if not url.isprintable() or " " in url or "\\" in url:
+        return None
     try:
         parts = urlsplit(url)
         return parts if (parts.hostname or "").encode("idna") and parts.port != 0 else None
@@ -231,6 +243,11 @@ def pause(headers: Mapping[str, str]) -> float | None:
 def address(url: str, query: Mapping[str, object]) -> str:
     """`url` with a query. A list of values becomes one parameter for each."""
     return f"{url}?{urlencode(query, doseq=True)}"
+
+
+def secure(url: str) -> bool:
+    """Whether it is asked over TLS."""
+    return urlsplit(url).scheme in ("https", "wss")
 
 
 def root(url: str) -> str:

@@ -16,7 +16,9 @@ class Regional(WebService):
     place: ClassVar[str]
     """The usual address, with `{region}` in it."""
 
-    region: Annotated[str, Field(pattern=r"^([a-z0-9]+)?$")] = ""
+    region: Annotated[
+        str, Field(pattern=r"^([a-z0-9]+)?$", description="should be small letters and digits, like westeurope")
+    ] = ""
     """Such as `westeurope`: where the resource is."""
     url: str = ""
     """In place of a region: another cloud, a resource's own address, a container."""

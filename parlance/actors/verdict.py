@@ -23,9 +23,10 @@ def _any(words: str, unless: str = "") -> re.Pattern[str]:
     return re.compile((rf"^(?!.*\b(?:{unless})\b).*" if unless else "") + rf"\b(?:{words})\b")
 
 
-_BROKEN = _any("internal|(?:server|api) error|timeout|timed out")
+_BROKEN = _any(r"internal|(?:server|api) error|timeout|timed out|expired|inactiv\w*|shutting down")
 _HURRIED = _any(
-    r"rate limit\w*|too many|overload\w*|throttl\w*|concurren\w*|capacity|busy|max active|resource exhausted"
+    r"rate limit\w*|too many|overload\w*|throttl\w*|concurren\w*|capacity|busy|max active"
+    "|resource (?:has been )?exhausted"
 )
 # What is counted by the minute, or comes with a time to come back, is no quota that has been used up: so Gemini's.
 _SPENT = _any(

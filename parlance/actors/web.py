@@ -18,7 +18,7 @@ import trio
 from pydantic import Field
 
 from parlance.actors.body import Kind, Reader, bodies
-from parlance.actors.dial import CLOSING, Dial, Patience, Service, complaint, root
+from parlance.actors.dial import CLOSING, Dial, Patience, Service, complaint, root, secure
 from parlance.actors.warmth import Warmth
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
 
@@ -68,7 +68,9 @@ class Web:
         self._body = bodies(httpx)
         self._lost = (httpx.RequestError, httpx.StreamError, httpx.InvalidURL, SSLError, ended)
         # Made once for all clients: it takes milliseconds, also without TLS, where there is nothing to verify.
-        self._trust = httpx.create_ssl_context(verify=service.url.startswith("https:"))
+        with dial.environment():
+            self._trust = httpx.create_ssl_context(verify=secure(service.url))
+            httpx.AsyncClient(verify=self._trust)
         self._idle: deque[_Client] = deque()
         """Clients that nobody uses. The right end is taken first; on the left are the cold ones."""
         self._warmth = Warmth(service.lifetime)

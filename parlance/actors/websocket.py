@@ -21,6 +21,8 @@ from parlance.engine.errors import Garbled, Overloaded, ProviderError, Unreachab
 LARGEST = 1 << 20
 """Bytes of one message: a provider that sends more sends something else."""
 
+PRIVATE = 3000
+"""The first of the codes with which providers close for reasons of their own (RFC 6455, 7.4.2)."""
 _TOO_LARGE = "Exceeded maximum message size"
 """What the library closes with when the other side sends more."""
 
@@ -109,7 +111,8 @@ class Socket:
             kinds: dict[int, type[ProviderError]] = {POLICY: verdict(text, POLICY), 1013: Overloaded}
             kinds |= dict.fromkeys((1002, 1003, 1007, 1009), Garbled)
             told = f"connection closed: {code} {self._dial.brief(text)}".rstrip()
-            raise kinds.get(code, Unreachable)(self._dial.name, told) from None
+            kind = kinds.get(code) or (verdict(text) if code >= PRIVATE else Unreachable)
+            raise kind(self._dial.name, told) from None
 
 
 @asynccontextmanager

@@ -19,7 +19,10 @@ class Misconfigured(ParlanceError):
 
 
 class Missing(Misconfigured):
-    """A package is missing that an extra would bring."""
+    """A package that `who` needs is missing; the optional part `extra` of parlance would bring it."""
+
+    def __init__(self, who: str, package: str, extra: str) -> None:
+        super().__init__(f"{who} needs {package}: pip install '.[{extra}]' (in parlance's checkout)")
 
 
 class LineError(ParlanceError):
@@ -78,6 +81,10 @@ class Lost(Unreachable):
 
 class Rejected(ProviderError):
     """The provider understood and said no: a wrong key, model or request."""
+
+
+class Withheld(Rejected):
+    """The provider does not want to answer this: it works, and says nothing of any other request."""
 
 
 class Overloaded(ProviderError):

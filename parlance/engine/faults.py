@@ -28,7 +28,7 @@ _LONGEST = 60
 _SECRET = {"key_env", "key_file", "url", "base_url"}
 """Settings where a key stands by mistake: their values are never shown."""
 _KEYS = {"key", "api_key", "apikey", "token", "secret", "password", "headers", "header", "authorization", "bearer"}
-"""Where people look for a setting that holds the key itself."""
+"""What people call a setting that would hold the key itself."""
 _PLAIN = {
     "string": "text",
     "int": "a whole number",
@@ -118,10 +118,11 @@ def _example(plain: str, value: Any, known: Fields) -> str:
         return f": [{_shown(value)}]"
     if plain != "a block":
         return ""
-    for name, field in known.items():
-        fits = isinstance(value, str | int | float) and type(value) is type(field.default)
-        return f": {{{name}: {_shown(json.dumps(value)) if fits else '...'}}}"
-    return ": {name: value}"
+    if not known:
+        return ": {name: value}"
+    name, field = next(iter(known.items()))
+    fits = isinstance(value, str | int | float) and type(value) is type(field.default)
+    return f": {{{name}: {_shown(json.dumps(value)) if fits else '...'}}}"
 
 
 def _shown(text: str) -> str:

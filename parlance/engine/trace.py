@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from parlance.engine.effort import Effort
+from parlance.engine.text import encodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +278,8 @@ class Record:
         return {"seq": self.seq, "at": round(self.at, 6), "event": type(self.event).__name__, **asdict(self.event)}
 
     def as_line(self) -> str:
-        """The same as a line of JSON, its end included. Half characters, which UTF-8 has not, become question marks."""
-        line = json.dumps(self.as_dict(), ensure_ascii=False, default=str) + "\n"
-        return line if line.isascii() else line.encode(errors="replace").decode()
+        """The same as a line of JSON, its end included, as UTF-8 can have it."""
+        return encodable(json.dumps(self.as_dict(), ensure_ascii=False, default=str) + "\n")
 
 
 Sink = Callable[[Record], None]

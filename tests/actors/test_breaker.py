@@ -14,6 +14,7 @@ ERRORS: dict[str, ProviderError] = {
     "no": Rejected("p", "401 no"),
     "later": Overloaded("p", "429 later", after=7.0),
     "odd": Garbled("p", "odd"),
+    "soon": Overloaded("p", "429 later", after=1.0),
 }
 
 
@@ -38,6 +39,7 @@ def happen(breaker: Breaker, script: str) -> None:
         ("0:no", "open", 1.0),
         ("0:later", "open", 7.0),
         ("0:later 1:ok", "open", 7.0),
+        ("0:later 1:soon", "open", 7.0),
         ("0:later 8:ok", "closed", None),
         ("0:gone 0:gone 0:gone 0.5:ok", "closed", None),
         ("0:no 1:gone", "open", 3.0),

@@ -12,8 +12,8 @@ import pytest
 import trio
 import trio.testing
 
-from parlance.actors.choice import Choice
-from parlance.actors.speaker.chain import VoiceChain
+from parlance.actors.choice import MEMORY, Choice
+from parlance.actors.speaker.chain import VoiceChain, VoiceChains
 from parlance.actors.speaker.port import Sound
 from parlance.actors.thinker.chain import MindChain, MindChains
 from parlance.actors.thinker.guess import Guess
@@ -154,7 +154,8 @@ async def spoken(voice: VoiceChain, phrases: int) -> list[str]:
         ({"a": "one+two"}, "served:a one two", 0),
         ({"a": "ask+spent"}, "served:a ask spent", 0),
         ({"a": "spent+one"}, "served:a spent one", 0),
-        ({"a": "spent"}, "spent", 0),
+        ({"a": "spent"}, "spent raised:a:has", 0),
+        ({"a": "spent", "b": "two"}, "spent failed:a:has served:b two", 0),
         ({"a": "gone one"}, "failed:a:gone served:a one", 0.3),
         ({"a": "gone odd one"}, "failed:a:gone raised:a:odd", 0.3),
         ({"a": "spent+gone one"}, "failed:a:gone served:a one", 0.3),
@@ -190,18 +191,50 @@ async def test_a_mind_is_the_first_that_has_words(
         ({"a": "x no", "b": "p"}, 2, "served:a x failed:a:no served:b p"),
         ({"a": "gone y", "b": "p gone"}, 2, "failed:a:gone served:b p failed:b:gone served:a y"),
         ({"a": "x+gone", "b": "p"}, 1, "served:a x raised:a:gone"),
-        ({"a": "no", "b": "gone"}, 1, "failed:a:no raised:b:gone"),
+        ({"a": "no", "b": "gone gone"}, 1, "failed:a:no failed:b:gone raised:b:gone"),
+        ({"a": "no", "b": "gone x"}, 1, "failed:a:no failed:b:gone served:b x"),
     ],
 )
 async def test_a_voice_is_the_first_that_has_audio(
     scripts: dict[str, str], phrases: int, told: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with house(**scripts) as (_, choice):
-        assert " ".join(await spoken(VoiceChain(choice), phrases)) == told
+        assert " ".join(await spoken(VoiceChains(choice)(), phrases)) == told
+
+
+@pytest.mark.parametrize(("fails", "back"), [("gone", 0), ("no", 2)])
+async def test_who_breaks_off_is_asked_after_the_others_in_that_call(
+    fails: str, back: float, autojump_clock: trio.testing.MockClock
+) -> None:
+    """`no` as well: another try may help where there is another one to try."""
+    scripts = {"a": f"x+{fails} y y", "b": "p p"}
+    async with house(**scripts) as (_, minds), house(**scripts) as (_, voices):
+        mind, voice = MindChains(minds)(), VoiceChains(voices)()
+        with pytest.raises(ProviderError) as thinking:
+            async with mind.think(()) as thoughts:
+                await collect(thoughts, [])
+        with pytest.raises(ProviderError) as speaking:
+            async with voice.reply() as reply, reply.speak("x") as sounds:
+                await collect(sounds, [])
+        assert thinking.value.retry
+        assert speaking.value.retry
+        await trio.sleep(back)
+        assert await thought(mind) == await spoken(voice, 1) == ["served:b", "p"]
+        assert await thought(MindChains(minds)()) == await spoken(VoiceChains(voices)(), 1) == ["served:a", "y"]
+        await trio.sleep(MEMORY)
+        assert await thought(mind) == await spoken(voice, 1) == ["served:a", "y"]
+
+
+async def test_a_voice_that_goes_on_and_on_ends_the_reply_whoever_else_there_is() -> None:
+    async with house(a="+".join(["z" * 8000] * 12), b="p") as (_, choice):
+        with pytest.raises(Garbled, match="more audio") as caught:
+            async with VoiceChains(choice)().reply() as reply, reply.speak("x") as sounds:
+                await collect(sounds, [])
+        assert not caught.value.retry
 
 
 async def test_a_reply_is_kept_for_its_phrases_and_one_that_failed_is_left() -> None:
-    async with house(a="x gone x", b="p q") as (fakes, choice), VoiceChain(choice).reply() as reply:
+    async with house(a="x gone x", b="p q") as (fakes, choice), VoiceChains(choice)().reply() as reply:
         for _ in range(3):
             async with reply.speak("x") as sounds:
                 async for _ in sounds:
@@ -215,10 +248,10 @@ async def test_what_is_left_early_is_stopped_and_has_shown_nothing(autojump_cloc
         breaker.failed(0.0, Unreachable("a", "gone"))
         for _ in range(2):
             with trio.move_on_after(1):
-                await spoken(VoiceChain(choice), 1)
+                await spoken(VoiceChains(choice)(), 1)
         assert breaker.statistics(0.0).failures == 1
         with trio.move_on_after(1):
-            await spoken(VoiceChain(choice), 1)
+            await spoken(VoiceChains(choice)(), 1)
         assert breaker.statistics(0.0).failures == 0
         assert trio.current_time() == pytest.approx(3)
 
@@ -312,7 +345,7 @@ async def test_a_voice_that_does_not_stop_is_stopped() -> None:
     choice = Choice([Flood()])
 
     async def listen() -> None:
-        async with VoiceChain(choice).reply() as reply, reply.speak("Good morning") as speech:
+        async with VoiceChains(choice)().reply() as reply, reply.speak("Good morning") as speech:
             async for _ in speech:
                 pass
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from parlance.actors.dial import LONGEST_PAUSE, Dial, Service, complaint, pause
+from parlance.actors.dial import LONGEST_PAUSE, Dial, Service, complaint, pause, secure
 from parlance.actors.listener.azure import Settings as Azure
 from parlance.actors.thinker.openai import Settings as OpenAI
 from parlance.engine.errors import Misconfigured
@@ -83,7 +83,7 @@ OPENAI: dict[str, Any] = {"model": "m"}
         (Settings, {"url": "ws://api.provider.invalid/ws"}, False),
         (Settings, {"url": "wss://apiprovider.invalid/ws"}, False),
         (Settings, {"url": "wss://api.provider.invalid.example/ws"}, False),
-        (Settings, {"url": "wss://elsewhere.example\\.provider.invalid/ws"}, False),
+        (Settings, {"url": "ws://127.0.0.1:8000/ws", "key_file": None}, False),
         (Settings, {"url": "ws://127.0.0.1:8000/ws"}, False),
         (Settings, {"url": "ws://127.0.0.1:8000/ws", "key_env": "TEST_API_KEY"}, True),
         (OpenAI, {**OPENAI, "url": "https://192.0.2.7/v1"}, False),
@@ -151,6 +151,8 @@ ALONE = "must hold the key alone: no name before it, no quotes around it"
         ({}, f"TEST_API_KEY={KEY}", f"the environment variable TEST_API_KEY {ALONE}"),
         ({}, f'"{KEY}"', f"the environment variable TEST_API_KEY {ALONE}"),
         ({}, f"{KEY}'", ALONE),
+        ({}, f"Bearer {KEY}", ALONE),
+        ({"key_file": FILE}, f"test_api_key={KEY}", ALONE),
         ({}, f"{KEY}\n{KEY}", "characters that no key has"),
         ({"key_file": FILE}, "\udcff", "key_file: the file that it names cannot be read: it is not UTF-8 text"),
     ],
@@ -166,6 +168,31 @@ def test_a_key_that_is_none_is_told_without_it(
         checked(Settings, given, "mind p")
     assert told.format(file=file) in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["wss://elsewhere.example\\.provider.invalid/ws", "wss://a.example\t.provider.invalid/", " wss://a", "wss://a b/"],
+)
+def test_an_address_with_what_no_address_has_is_none(url: str) -> None:
+    with pytest.raises(ValidationError, match="is not an address like"):
+        Settings(url=url)
+
+
+@pytest.mark.parametrize(("url", "safe"), [("HTTPS://a/", True), ("wss://a/", True), ("Http://a/", False)])
+def test_letters_of_a_scheme_may_be_large(url: str, safe: bool) -> None:
+    assert secure(url) is safe
+
+
+def test_a_file_may_have_what_windows_puts_before_a_text(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY, "utf-8-sig")
+    assert Settings(key_file=tmp_path / "key").key().get_secret_value() == KEY
+
+
+def test_what_may_be_a_key_in_the_place_of_its_variable_is_not_shown() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(key_env="AB12CD34EF56")
+    assert "AB12CD34EF56" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["QUJD==", "ABC=", "sk-a=b"])

@@ -117,7 +117,8 @@ async def opened(chain: EarChain, seconds: float = 1.0) -> list[str]:
         ({"a": "no", "b": "no"}, "failed:a:no hopeless:b:no"),
         ({"a": "no", "b": "ok"}, "failed:a:no served:b"),
         ({"a": "dies", "b": "ok"}, "served:a raised:a:gone"),
-        ({"a": "gone", "b": "no"}, "failed:a:gone raised:b:no"),
+        ({"a": "gone gone", "b": "no"}, "failed:a:gone failed:b:no raised:a:gone"),
+        ({"a": "gone ok", "b": "no"}, "failed:a:gone failed:b:no served:a"),
     ],
 )
 async def test_an_ear_is_the_first_that_opens(

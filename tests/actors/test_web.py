@@ -16,8 +16,11 @@ import trio.testing
 
 from parlance.actors import body, web
 from parlance.actors.dial import Dial
+from parlance.actors.speaker import deepgram
+from parlance.actors.thinker import openai
 from parlance.actors.web import Web, WebService
-from parlance.engine.errors import Garbled, Overloaded, ProviderError, Rejected, Unreachable
+from parlance.engine.agent import Agent
+from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable
 
 KEY = "key-that-is-secret"
 
@@ -303,3 +306,18 @@ async def test_a_connection_is_closed_at_the_very_moment_at_which_it_is_cold(
     async with running(made):
         await trio.sleep(web.KEPT + 2)
         assert not made._idle
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:1"), ("HTTP_PROXY", "ftp://127.0.0.1:1"), ("SSL_CERT_FILE", "/nowhere.pem")],
+)
+def test_what_cannot_be_used_of_the_environment_is_told_at_the_start(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    told = "the proxy or the certificates that the environment names cannot be used: "
+    with pytest.raises(Misconfigured, match=f"deepgram: {told}"):
+        deepgram.make({"url": "https://127.0.0.1:9/v1/speak"})
+    with pytest.raises(Misconfigured, match=told):
+        openai.make({"url": "https://127.0.0.1:9/v1", "model": "m"}, Agent(name="a"))

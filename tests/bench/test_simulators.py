@@ -268,6 +268,21 @@ async def test_a_wrong_handshake_is_refused(running: Running, path: str, headers
     assert rejected.value.exceptions[0].status_code == status
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "body"),
+    [("deepgram", KEY, b'{"err_'), ("azure", [(b"Ocp-Apim-Subscription-Key", b"k")], b"")],
+)
+async def test_a_refusal_has_the_body_that_its_service_gives_it(
+    running: Running, name: str, key: Any, body: bytes
+) -> None:
+    with pytest.RaisesGroup(ConnectionRejected) as rejected:
+        async with running.socket(name, "/nothing", key):
+            pass
+    sent = rejected.value.exceptions[0].body or b""
+    assert sent.startswith(body)
+    assert bool(sent) == bool(body)
+
+
 # ----------------------------------------------------------------------------------------------- conduct
 
 

@@ -101,6 +101,28 @@ for _role in PAIRS:
         plays.add(f"{_role}: the next one answers for one that refuses, {_name}", partial(_refused, _role, _name))
 
 
+async def _spoiled(role: str, name: str, beat: Metronome) -> None:
+    """What the wanted one gives is spoiled every time."""
+    fault = FAULTS[name]
+    async with pair(role, Fault(fault.fate, times=ALL)) as (_one, _other, settings):
+        theatre = await Theatre(settings, **fakes(role), metronome=beat).play(script(3, spoken(role)))
+    theatre.check()
+    assert theatre.turns == [("reply", "played")] * 3, theatre.told()
+    # A voice goes on with the words that were not sent yet: less is not heard.
+    assert [turn.heard for turn in theatre.all(TurnEnded)] == [REPLY] * 3
+    next_one = kinds(role)[1]
+    assert about(theatre, role)[-1] == ("served", role, next_one)
+
+
+for _role in PAIRS:
+    for _name in ("stops in the middle", "cut in the middle", "half a JSON", "wrong types", "10 MB", "nothing in it"):
+        # An ear that hears nothing is believed.
+        if (_role, _name) != ("ear", "nothing in it"):
+            plays.add(
+                f"{_role}: the next one goes on for one that spoils all, {_name}", partial(_spoiled, _role, _name)
+            )
+
+
 async def _silent(role: str, beat: Metronome) -> None:
     async with pair(role, Fault(Fate.SILENT, times=ALL)) as (_, _second, settings):
         theatre = await Theatre(settings, **fakes(role), metronome=beat).play(script(2, 0.6))

@@ -33,7 +33,7 @@ VERDICTS: dict[str, Verdict] = {
     "never starts": replace(_RETRIED, says=FIRST),
     "stops in the middle": replace(_BROKE, says="no more audio within 1 s"),
     "cut in the middle": replace(_BROKE, says="connection (lost|closed)"),
-    "half a JSON": replace(_RETRIED, says="not a JSON object"),
+    "half a JSON": replace(_RETRIED, says="not a message of"),
     "wrong types": replace(_RETRIED, says="where there should be audio|not a message of|that is no base64"),
     "10 MB": replace(_RETRIED, says="a message of more than 1 MB|" + FIRST),
     "nothing in it": replace(_RETRIED, says="sent no audio at all|" + FIRST),
@@ -44,7 +44,7 @@ VERDICTS: dict[str, Verdict] = {
 _SHORT = fine((1.7, 2.1), served=2)
 # Deepgram's only JSON comes after a phrase's audio; a context's times say what its audio should have been.
 _SPECIAL: dict[tuple[str, str], Verdict] = {
-    ("voice deepgram-ws", "half a JSON"): replace(_BROKE, seconds=(1.85, 2.9), says="not a JSON object"),
+    ("voice deepgram-ws", "half a JSON"): replace(_BROKE, seconds=(1.85, 2.9), says="not a message of v1/speak"),
     ("voice deepgram-ws", "wrong types"): replace(_BROKE, seconds=(1.85, 2.9), says="not a message of v1/speak"),
     ("voice elevenlabs", WRONG_RATE): replace(_BROKE, seconds=(2.0, 4.0), says="is its rate another one"),
     ("voice cartesia", WRONG_RATE): replace(_BROKE, seconds=(2.0, 4.0), says="is its rate another one"),

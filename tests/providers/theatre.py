@@ -149,7 +149,7 @@ class Theatre(Performance):
             FakeLine(TELEPHONE, ear=self.caller.hear),
             crew.ear() if hears is None else FakeEar(hears, first=0.05, pace=0.05),
             crew.mind() if says is None else FakeMind(says, wait=0.01, pace=0.001),
-            crew.voice,
+            crew.voice(),
             crew.tools,
             metronome=metronome,
             prepared=lambda text: LINE if text in lines else None,

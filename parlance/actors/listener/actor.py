@@ -14,7 +14,7 @@ import trio
 
 from parlance.actors.listener.endpoint import Endpoint
 from parlance.actors.listener.port import Eager, Ear, Heard, Hearing, News, Resumed
-from parlance.actors.listener.utterance import KEEP, Utterance, joined
+from parlance.actors.listener.utterance import KEEP, Utterance, joined, unfinished
 from parlance.codecs.convert import Converter
 from parlance.codecs.format import FRAME_MS, Format
 from parlance.engine.effort import ProviderFailed, ProviderServed
@@ -122,8 +122,7 @@ class ListenerActor:
             self._conclude(mine, mine.over[0])
         while self._asked and now >= (self._asked[0].decided or 0.0) + self._limit:
             if text := self._asked[0].text:
-                missing = f"no final words within {self._limit:g} s of the end of the turn: those that came count"
-                self._desk.note(ProviderFailed("ear", self._provider, missing))
+                self._desk.note(ProviderFailed("ear", self._provider, unfinished(self._provider, self._limit)))
             self._settle(self._asked[0], text)
 
     def conclude(self) -> None:
@@ -181,7 +180,8 @@ class ListenerActor:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the ear open. Provider errors end this run; the supervisor begins another."""
-        # By then the line is up: a caller whose call has no ear is told so.
+        # Media, begun beside this, takes its first step meanwhile: the apology of a call without an ear has a line to
+        # be heard on.
         await trio.lowlevel.checkpoint()
         async with self._ear.open(self._told) as hearing:
             self._provider = hearing.provider

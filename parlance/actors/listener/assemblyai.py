@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable, address
-from parlance.actors.fields import number, text, written
+from parlance.actors.fields import each, mapping, number, text, written
 from parlance.actors.listener.stream import StreamedEar, StreamService
 from parlance.actors.listener.turns import State, Turn, Turns
 from parlance.actors.listener.wire import NOTHING, EarWire, Step
@@ -146,9 +146,9 @@ def _kind(code: object, words: str) -> type[ProviderError]:
     return Unreachable if code in _AGAIN else Rejected
 
 
-def _turn(told: Any, *, formatted: bool) -> Turn:
+def _turn(told: dict[str, Any], *, formatted: bool) -> Turn:
     over = bool(told["end_of_turn"]) and (not formatted or bool(told["turn_is_formatted"]))
-    words, said = told["words"], text(told["transcript"])
+    words, said = each(told["words"], mapping), text(told["transcript"])
     spoken = " ".join(text(word["text"]) for word in words)
     times = [(number(word["start"]) / 1000, number(word["end"]) / 1000) for word in words]
     return Turn(

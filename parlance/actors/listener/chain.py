@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from parlance.actors.choice import Choice, Option, Trial, Tries
+from parlance.actors.choice import Choice, Option, Past, Trial, Tries
 from parlance.actors.listener.port import Eager, Ear, Heard, Hearing, News, Told
 from parlance.engine.errors import ProviderError
 from parlance.engine.witness import Failed, Served
@@ -33,8 +33,7 @@ class EarChain:
 
     def __init__(self, choice: Choice[Ear]) -> None:
         self._choice, self.provider = choice, choice.provider
-        self._failed: Option[Ear] | None = None
-        """The one that failed in this call last: another one is tried before it."""
+        self._past: Past[Ear] = Past()
         self._refused: set[Option[Ear]] = set()
         """Those that would say no again."""
 
@@ -43,9 +42,10 @@ class EarChain:
         """The hearing of the first ear that opens. One that ends later raises its error, as every ear does. Its `retry`
         says whether another try with any of them can help.
         """
-        tries = Tries(self._choice, trio.current_time(), last=self._failed, patience=PATIENCE)
+        tries = Tries(self._choice, trio.current_time(), past=self._past, patience=PATIENCE)
         while True:
-            await trio.sleep(tries.wait)
+            if tries.wait:
+                await trio.sleep(tries.wait)
             ear, proof = tries.option.it, _Proof(told, Trial(tries.option.breaker, trio.current_time()))
             try:
                 async with ear.open(proof.told) as hearing:
@@ -53,15 +53,16 @@ class EarChain:
                     yield hearing
                 return
             except ProviderError as error:
-                self._failed = tries.option
-                proof.trial.failed(trio.current_time(), error)
+                now = trio.current_time()
+                self._past.failed(tries.option, now)
+                proof.trial.failed(now, error)
                 # One that has heard words takes our key, and may take the next stream.
                 if error.retry or proof.words:
                     self._refused.discard(tries.option)
                 else:
                     self._refused.add(tries.option)
-                if proof.since is not None or not tries.next(error):
-                    error.retry = self._hopes(trio.current_time() + PATIENCE)
+                if proof.since is not None or not tries.next(error, now):
+                    error.retry = self._hopes(now + PATIENCE)
                     raise
                 told(Failed(ear.provider, str(error)))
             finally:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from parlance.actors.dial import Dial, Variable, address
-from parlance.actors.fields import number, text, written
+from parlance.actors.fields import each, mapping, number, text, written
 from parlance.actors.listener.port import Heard
 from parlance.actors.listener.segments import Segment, Segments
 from parlance.actors.listener.stream import StreamedEar, StreamService
@@ -82,7 +82,7 @@ class DeepgramWire(EarWire[Segment]):
     def parse(self, told: dict[str, Any]) -> Segment | None:
         kind = text(told["type"])
         if kind == "Error":
-            raise self.failed(verdict(told), told.get("description", told))
+            raise self.failed(verdict(told), told)
         return _segment(told) if kind == "Results" else None
 
     def take(self, told: Segment) -> Step:
@@ -102,12 +102,13 @@ def _all(heard: Heard | None) -> list[Heard]:
     return [] if heard is None else [heard]
 
 
-def _segment(told: Any) -> Segment:
+def _segment(told: dict[str, Any]) -> Segment:
     start = number(told["start"])
+    best, *_ = each(mapping(told["channel"])["alternatives"], mapping)
     return Segment(
         start,
         start + number(told["duration"]),
-        text(told["channel"]["alternatives"][0]["transcript"]),
+        text(best["transcript"]),
         final=bool(told["is_final"]),
         paused=bool(told.get("speech_final")),
         asked=bool(told.get("from_finalize")),

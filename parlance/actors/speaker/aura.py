@@ -74,9 +74,9 @@ class AuraWire(VoiceWire):
                 self._phrase = None
                 return Piece(done=True)
             case "Warning" if "flush" in str(told).lower() or verdict(told) is Overloaded:
-                raise self.failed(Overloaded, told.get("description", told))
+                raise self.failed(Overloaded, told)
             case "Error":
-                raise self.failed(verdict(told), told.get("description", told))
+                raise self.failed(verdict(told), told)
         return None
 
     def abort(self) -> list[Message]:

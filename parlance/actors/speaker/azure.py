@@ -29,19 +29,25 @@ LONGEST = 5000
 _SPEAK = 'version="1.0" xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://www.w3.org/2001/mstts"'
 _OUTPUT = "raw-8khz-8bit-mono-mulaw"
 
-Relative = Annotated[str, Field(pattern=r"^([a-z-]+|[+-]?\d+(\.\d+)?(%|Hz|st)?)?$")]
+Relative = Annotated[
+    str, Field(pattern=r"^([a-z-]+|[+-]?\d+(\.\d+)?(%|Hz|st)?)?$", description="should be like fast, +10% or -2st")
+]
 """As in SSML: `slow`, `+10%`, `-2st`; empty: as the voice is."""
 
 
 class Settings(Regional):
     place: ClassVar[str] = HOST + PATH
 
-    voice: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}-\S+$")] = "en-US-AvaMultilingualNeural"
+    voice: Annotated[
+        str, Field(pattern=r"^[A-Za-z]{2,3}-\S+$", description="should be like en-US-AvaMultilingualNeural")
+    ] = "en-US-AvaMultilingualNeural"
     language: str = ""
     """Of the text; empty: the voice's own."""
     rate: Relative = ""
     pitch: Relative = ""
-    style: Annotated[str, Field(pattern=r"^[A-Za-z-]*$")] = ""
+    style: Annotated[
+        str, Field(pattern=r"^[A-Za-z-]*$", description="should be letters and hyphens, like customer-service")
+    ] = ""
     """Such as `customerservice`, where the voice has it."""
 
 

@@ -49,7 +49,9 @@ class Settings(StreamService):
     """The voice's id."""
     model: Annotated[str, Field(min_length=1)] = "sonic-3.5"
     language: Annotated[str, Field(min_length=2)] | None = None
-    version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2026-08-14"
+    version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="should be a date like 2026-08-14")] = (
+        "2026-08-14"
+    )
     """What `Cartesia-Version` says."""
     url: str = "wss://api.cartesia.ai/tts/websocket"
     key_env: Variable = "CARTESIA_API_KEY"
@@ -173,7 +175,9 @@ class CartesiaWire(VoiceWire):
 
     def _request(self, text: str, *, going: bool = True, flush: bool = False) -> str:
         told = self._common | {"context_id": self._context, "transcript": text, "continue": going}
-        return written(**told, **({"flush": True} if flush else {}))
+        if flush:
+            told["flush"] = True
+        return written(**told)
 
 
 def make(settings: dict[str, Any]) -> StreamVoice:

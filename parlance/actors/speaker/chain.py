@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 import trio
 
 from parlance.actors import relay
-from parlance.actors.choice import Choice, Option, Trial, Tries
+from parlance.actors.choice import Choice, Option, Past, Trial, Tries
 from parlance.actors.speaker.port import Reply, Sound, Speech, Voice
 from parlance.engine.errors import Garbled, ProviderError
 from parlance.engine.witness import Failed, Served
@@ -17,23 +17,34 @@ SLOWEST, LEAST = 0.5, 5.0
 """Seconds of audio that a character and a phrase may take: a number read out digit by digit has 0.4 s a digit."""
 
 
-class VoiceChain:
-    """Many calls speak with it at once."""
+class VoiceChains:
+    """Makes a chain for each call."""
 
     def __init__(self, choice: Choice[Voice]) -> None:
         self._choice, self.provider = choice, choice.provider
 
+    def __call__(self) -> VoiceChain:
+        return VoiceChain(self._choice)
+
+
+class VoiceChain:
+    """One call's voice. `provider`: the one that is wanted most."""
+
+    def __init__(self, choice: Choice[Voice]) -> None:
+        self._choice, self.provider = choice, choice.provider
+        self._past: Past[Voice] = Past()
+
     @asynccontextmanager
     async def reply(self) -> AsyncIterator[ChainReply]:
         async with AsyncExitStack() as stack:
-            yield ChainReply(self._choice, stack)
+            yield ChainReply(self._choice, stack, self._past)
 
 
 class ChainReply:
     """One reply. The voice that it began with speaks it to its end, unless it fails before a phrase's first audio."""
 
-    def __init__(self, choice: Choice[Voice], stack: AsyncExitStack) -> None:
-        self._choice, self._stack = choice, stack
+    def __init__(self, choice: Choice[Voice], stack: AsyncExitStack, past: Past[Voice]) -> None:
+        self._choice, self._stack, self._past = choice, stack, past
         self._option: Option[Voice] | None = None
         self._reply: Reply | None = None
         self._served: Option[Voice] | None = None
@@ -43,11 +54,13 @@ class ChainReply:
         """The phrase by the first voice that has audio of it. Entering waits for that audio, so that no other one's
         work is left open within a reader's own scopes. What fails later is raised as it is.
         """
-        tries = Tries(self._choice, trio.current_time(), self._option)
+        tries = Tries(self._choice, trio.current_time(), past=self._past, first=self._option)
         told: list[Speech] = []
         while True:
-            await trio.sleep(tries.wait)
-            option, trial, begun = tries.option, Trial(tries.option.breaker, trio.current_time()), False
+            if tries.wait:
+                await trio.sleep(tries.wait)
+            option, bound, begun = tries.option, _Bound(tries.option.it.provider, text), False
+            trial = Trial(option.breaker, trio.current_time())
             try:
                 async with (await self._of(option)).speak(text) as speech:
                     early, begun = await relay.beginning(speech, _gives)
@@ -56,24 +69,27 @@ class ChainReply:
                     if begun and self._served is not option:
                         self._served = option
                         told.append(Served(option.it.provider))
-                    bound = _Bound(option.it.provider, text)
                     async with aclosing(relay.rest([*told, *early], speech, trial, bound.told)) as rest:
                         yield rest
                 return
             except ProviderError as error:
-                trial.failed(trio.current_time(), error)
+                now, failure = trio.current_time(), error
+                trial.failed(now, error)
                 if begun:
+                    self._past.failed(option, now)
+                    error.retry = error.retry or (not bound.passed and self._choice.others(option, now))
                     raise
-                failure = error
             finally:
                 if begun:
                     trial.succeeded(trio.current_time())
                 trial.dropped()
             await self._leave()
-            if not tries.next(failure):
+            more = tries.next(failure, now)
+            if more or failure is not tries.failure:
+                told.append(Failed(option.it.provider, str(failure)))
+            if not more:
                 break
-            told.append(Failed(option.it.provider, str(failure)))
-        async with aclosing(relay.ended(told, failure)) as rest:
+        async with aclosing(relay.ended(told, tries.failure or failure)) as rest:
             yield rest
 
     async def _of(self, option: Option[Voice]) -> Reply:
@@ -93,15 +109,17 @@ def _gives(piece: Speech) -> bool:
 
 
 class _Bound:
-    """How much audio a phrase may have. More is noise, or somebody else's words."""
+    """How much audio a phrase may have. More is noise, or somebody else's words. `passed`: there was more."""
 
     def __init__(self, provider: str, text: str) -> None:
         self._provider, self._characters, self._left = provider, len(text), SLOWEST * len(text) + LEAST
+        self.passed = False
 
     def told(self, piece: Speech) -> None:
         if isinstance(piece, Sound):
             self._left -= len(piece.audio) / piece.format.second
             if self._left < 0:
+                self.passed = True
                 error = Garbled(self._provider, f"sent more audio than {self._characters} characters can take")
                 # It would send the same again, and the caller has heard enough of it.
                 error.retry = False

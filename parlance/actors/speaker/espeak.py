@@ -93,8 +93,7 @@ class Library:
         try:
             import espeakng_loader
         except ImportError as error:
-            need = "needs espeakng-loader: pip install '.[local]' (in parlance's checkout)"
-            raise Missing(f"voice {NAME} {need}") from error
+            raise Missing(f"voice {NAME}", "espeakng-loader", "local") from error
         self._data = Path(espeakng_loader.get_data_path())
         try:
             self._library = ctypes.CDLL(espeakng_loader.get_library_path())

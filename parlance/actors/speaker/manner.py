@@ -14,10 +14,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Manner(Strict):
     """Which voice, and its `voice_settings` as in elevenlabs 2.78; what is not set is as the service has it."""
 
-    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    voice: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", description="should be the voice's id, and not its name")]
     """The voice's id."""
     model: Annotated[str, Field(min_length=1)] = "eleven_flash_v2_5"
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = None
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="should be a code like en")] | None = None
     """A language's code, for models that take one."""
     stability: Share | None = None
     similarity: Share | None = None

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from parlance.actors.fields import opened
 from parlance.actors.speaker.phrase import Phrase
 from parlance.actors.speaker.port import Times
-from parlance.codecs.format import TELEPHONE, Format
-from parlance.engine.errors import Garbled, ProviderError, Unreachable
-
-Message = str | bytes
-Brief = Callable[[object], str]
+from parlance.actors.wire import Brief as Brief
+from parlance.actors.wire import Message as Message
+from parlance.actors.wire import Wire
+from parlance.engine.errors import Unreachable
 
 
 class Closed(Unreachable):
@@ -35,17 +32,11 @@ class Piece:
     done: bool = False
 
 
-class VoiceWire(ABC):
-    """One connection's protocol. One phrase is spoken at a time; `now` is in seconds of any one clock. `name` is what
-    its errors begin with; `brief` shortens what a provider said and takes the key out of it.
-    """
-
-    protocol: str
-    """What its provider calls it."""
-    format: Format = TELEPHONE
+class VoiceWire(Wire, ABC):
+    """One connection's protocol. One phrase is spoken at a time; `now` is in seconds of any one clock."""
 
     def __init__(self, name: str, brief: Brief) -> None:
-        self.name, self._brief = name, brief
+        super().__init__(name, brief)
         self._phrase: Phrase | None = None
         """The one that is spoken."""
 
@@ -57,24 +48,13 @@ class VoiceWire(ABC):
         """What a message says of the present phrase; None: nothing. Raises `Garbled` for what the protocol does not
         know, and what an error in it says.
         """
-        try:
-            told = opened(message)
-        except ValueError:
-            raise Garbled(self.name, f"not a JSON object: {self._brief(message)}") from None
-        try:
-            return self.take(told, now)
-        except (ValueError, KeyError):
-            raise Garbled(self.name, f"not a message of {self.protocol}: {self._brief(message)}") from None
+        return self.read(message, lambda told: self.take(told, now))
 
     @abstractmethod
     def take(self, told: dict[str, Any], now: float) -> Piece | None:
         """The same of a message that is JSON. Raises what reading it raises (`fields`), and a `ProviderError` if the
         message is one.
         """
-
-    def failed(self, kind: type[ProviderError], told: object) -> ProviderError:
-        """An error that the service has told."""
-        return kind(self.name, self._brief(told))
 
     def quiet(self) -> float:
         """Seconds without a message after which `settle` is to be sent; infinite: never."""

@@ -30,7 +30,9 @@ class Settings(ModelService):
     url: str = URL
     """Where the service is, without `/v1`."""
     key_env: Variable = "ANTHROPIC_API_KEY"
-    version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2026-10-21"
+    version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="should be a date like 2026-10-21")] = (
+        "2026-10-21"
+    )
     """Of the interface: as in anthropic 2.11. It refuses `temperature`, which `2023-06-01` took."""
     max_tokens: Annotated[int, Field(ge=1, le=100_000)] = 1024
     """The longest answer, thinking included; the service wants one, and minutes of speech are less."""
@@ -44,13 +46,12 @@ def make(settings: dict[str, Any], agent: Agent) -> ModelMinds:
 
     def connect(http: Any) -> Any:
         return package.AsyncAnthropic(
-            # Given, or the package looks for keys of its own.
+            # Given, or the package looks for one of its own.
             api_key=dial.key.get_secret_value(),
             base_url=chosen.url,
             max_retries=0,
             timeout=None,
             http_client=http,
-            default_headers={**dial.headers, "Authorization": package.Omit()},
         )
 
     options: dict[str, Any] = {**chosen.extra, "max_tokens": chosen.max_tokens}

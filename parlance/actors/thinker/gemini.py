@@ -32,7 +32,7 @@ class Settings(ModelService):
     url: str = URL
     """Where the service is, without its version."""
     key_env: Variable = "GEMINI_API_KEY"
-    version: Annotated[str, Field(pattern=r"^v[a-z0-9]+$")] = "v1"
+    version: Annotated[str, Field(pattern=r"^v[a-z0-9]+$", description="should be like v1 or v1beta")] = "v1"
     """Of the interface; as in google-genai 3.4."""
     max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """The longest answer, thinking included."""

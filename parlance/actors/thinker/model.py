@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from parlance.actors.thinker.port import Ask, Entry, Spent, Thought, Token, Tool, Use
 from parlance.actors.verdict import verdict
-from parlance.engine.errors import ProviderError, Rejected
+from parlance.engine.errors import ProviderError, Withheld
+from parlance.engine.text import encodable
 
 OPENING = "(The call begins.)"
 """The first line of the caller for services that want one, where the agent has spoken first."""
@@ -33,6 +34,7 @@ _ODD = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST = 64
 _LONGEST_ID = 40
 _DEEPEST = 50
+"""Levels of values in each other that arguments may have, themselves the first."""
 
 
 class Wire(Protocol):
@@ -95,7 +97,7 @@ class Reply(ABC):
         if not self.finished:
             raise ValueError("the answer broke off in the middle")
         if self.denied and not self.said:
-            raise Complaint(Rejected, self.denied)
+            raise Complaint(Withheld, self.denied)
         return [self.spent] if self.spent else []
 
     @abstractmethod
@@ -202,15 +204,12 @@ def turns(history: Sequence[Entry], *, opening: bool = False) -> list[Turn]:
 
 
 def text(value: object) -> str:
-    """`value` if it is text; nothing if it is nothing. Raises `ValueError`.
-
-    Halves of surrogate pairs, which JSON may have and UTF-8 may not, become question marks.
-    """
+    """`value` if it is text, made encodable; nothing if it is nothing. Raises `ValueError`."""
     if value is None:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{str(value)[:60]!r} where there should be text")
-    return value if value.isascii() else value.encode(errors="replace").decode()
+    return encodable(value)
 
 
 def tokens(value: object) -> list[Thought]:
@@ -234,20 +233,20 @@ def sound(told: object) -> dict[str, Any]:
     """
     try:
         if isinstance(told, dict):
-            _level(told, _DEEPEST)
+            _shallow(told, _DEEPEST)
             json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
             return told
-    except (ValueError, RecursionError):
+    except ValueError:
         pass
     raise ValueError(f"arguments that are no JSON object: {str(told)[:100]}")
 
 
-def _level(told: object, room: int) -> None:
-    """Raises `RecursionError` if there is more in each other than there is `room` for."""
-    if room == 0:
-        raise RecursionError
-    for inner in told.values() if isinstance(told, dict) else told if isinstance(told, list) else ():
-        _level(inner, room - 1)
+def _shallow(value: object, deepest: int) -> None:
+    """Raises `ValueError` if values stand in each other on more than `deepest` levels."""
+    if deepest == 0:
+        raise ValueError("nested too deep")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _shallow(inner, deepest - 1)
 
 
 def safe(name: str) -> str:

@@ -35,7 +35,7 @@ class Settings(ModelService):
     max_completion_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
     usage: bool = True
     """Ask what a reply has cost. Some servers refuse requests that do."""
-    api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$")] = ""
+    api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$", description="should be like 2024-10-21")] = ""
     """Azure OpenAI's, such as `2024-10-21`: then `url` is the resource's endpoint, and `model` names the deployment."""
 
     @model_validator(mode="after")

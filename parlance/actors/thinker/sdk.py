@@ -20,13 +20,16 @@ from typing import Any
 
 import trio
 
-from parlance.actors.dial import CLOSING, Dial, Service, complaint, root
+from parlance.actors.dial import CLOSING, Dial, Service, complaint, root, secure
 from parlance.actors.warmth import Warmth
 from parlance.actors.web import EVERY, KEPT, beginning, leave
 from parlance.engine.errors import Garbled, ProviderError, Unreachable
 
 _MOST, _IDLE = 1000, 100
 """Connections, and idle ones, of one agent's minds: the packages' own numbers."""
+
+_USUAL = ("accept", "connection", "content-", "host", "transfer-encoding", "user-agent", "x-stainless-")
+"""Headers that are the package's own."""
 
 Connect = Callable[[Any], Any]
 """Makes the package's client, which is to use this HTTP client."""
@@ -51,8 +54,9 @@ class Sdk:
         ended = import_module("anyio").EndOfStream
         self._lost = (self._http.RequestError, self._http.StreamError, self._http.InvalidURL, SSLError, ended)
         # Read once for all clients. Without TLS there is nothing to verify.
-        self._trust = self._http.create_ssl_context() if service.url.startswith("https:") else False
-        self._client = self._open()
+        with dial.environment():
+            self._trust = self._http.create_ssl_context() if secure(service.url) else False
+            self._client = self._open()
         # What its headers say of this machine is found out here, and not at the first request.
         _ = self._client.package.default_headers
 
@@ -110,6 +114,16 @@ class Sdk:
             stream_cls=self._package.AsyncStream[object],
         )
 
+    async def _headers(self, request: Any) -> None:
+        """A request with the key that is meant for the service, and nothing that the package has found in the
+        environment: headers of the user's, his organization, keys of other services.
+        """
+        if request.method != "POST":
+            return
+        for name in [name for name in request.headers if not name.startswith(_USUAL)]:
+            del request.headers[name]
+        request.headers.update(self._dial.headers)
+
     async def _refusal(self, response: Any) -> None:
         """Raises what a refusal means. The package would read it to its end, however long it is."""
         if response.status_code < 300 or response.request.method != "POST":
@@ -153,7 +167,7 @@ class Sdk:
             limits=limits,
             # Words that are compressed wait for each other, and a little of it may be a lot.
             headers={"Accept-Encoding": "identity"},
-            event_hooks={"response": [self._refusal]},
+            event_hooks={"request": [self._headers], "response": [self._refusal]},
             follow_redirects=False,
             verify=self._trust,
             **more,

@@ -17,12 +17,14 @@ import trio
 from pydantic import ValidationError
 
 from parlance.actors.dial import Dial
+from parlance.actors.thinker import schema
 from parlance.actors.thinker.port import Ask, Tool
 from parlance.actors.web import Web, WebService
 from parlance.engine.agent import Agent
 from parlance.engine.agent import Tool as Settings
 from parlance.engine.errors import ParlanceError
-from parlance.engine.faults import Fault, explain, meant
+from parlance.engine.faults import Fault, explain
+from parlance.engine.text import encodable
 
 MOST = 8000
 """Characters of a result that the mind is told."""
@@ -59,11 +61,6 @@ DONE = {
     "transfer": "The caller is connected as soon as he has heard you. Say so, if you have not.",
     "take_message": "It is written down.",
 }
-
-
-_TYPES = ["string", "number", "integer", "boolean", "array", "object", "null"]
-_UNTYPED = {"enum", "const", "anyOf", "oneOf", "allOf"}
-"""What may stand in place of a type."""
 
 
 class Failure(Exception):
@@ -105,14 +102,14 @@ class Toolbox:
         except ParlanceError as error:
             # A connection that was lost, or an answer that made no sense, comes after whatever was done.
             what = "It is not known whether it was done" if error.retry else "It did not work"
-            raise Failure(_sound(f"{what}: {error}.")) from None
+            raise Failure(encodable(f"{what}: {error}.")) from None
         text = _plain(answer)
         return text if len(text) <= MOST else f"{text[:MOST]} (cut off)"
 
 
 def _declared(tool: Settings) -> Tool:
-    schema: dict[str, Any] = {"type": "object", "properties": tool.parameters, "required": list(tool.required)}
-    return Tool(tool.name, tool.description, schema)
+    parameters: dict[str, Any] = {"type": "object", "properties": tool.parameters, "required": list(tool.required)}
+    return Tool(tool.name, tool.description, parameters)
 
 
 class _Server(WebService):
@@ -148,7 +145,7 @@ def faults(agent: Agent, *, keys: bool = True) -> list[Fault]:
 
 def _wrong(tool: Settings, thinking: float, keys: bool) -> Iterator[Fault]:
     """`thinking`: seconds after which nobody waits for a reply."""
-    yield from _schemas(tool.parameters, "parameters")
+    yield from schema.faults(tool.parameters, "parameters")
     if not tool.url:
         return
     if tool.timeout > thinking:
@@ -162,40 +159,9 @@ def _wrong(tool: Settings, thinking: float, keys: bool) -> Iterator[Fault]:
         yield from explain(error, _Server)
 
 
-def _schemas(properties: Any, *place: str) -> Iterator[Fault]:
-    """What is wrong with the properties of a JSON schema, and with those within them."""
-    if not isinstance(properties, dict):
-        yield place, "should be a block: {name: {type: string}}"
-    elif isinstance(properties.get("type"), str) and isinstance(properties.get("properties"), dict):
-        yield place, f"`{place[-1]}` are the properties themselves: leave out type and properties"
-    else:
-        for name, schema in properties.items():
-            yield from _schema(schema, *place, name)
-
-
-def _schema(schema: Any, *place: str) -> Iterator[Fault]:
-    if not isinstance(schema, dict):
-        yield place, "should be a block: {type: string}"
-        return
-    if "type" not in schema and not _UNTYPED & schema.keys():
-        yield place, "'type' is missing, such as {type: string}"
-    kinds = schema.get("type", [])
-    for kind in kinds if isinstance(kinds, list) else [kinds]:
-        if kind not in _TYPES:
-            yield (*place, "type"), f"there is no type {kind!r}{meant(str(kind), _TYPES)}"
-    if "items" in schema:
-        yield from _schema(schema["items"], *place, "items")
-    yield from _schemas(schema.get("properties", {}), *place, "properties")
-
-
 def _plain(answer: bytes) -> str:
     """JSON as compact text, and anything else as it is."""
     text = answer.decode(errors="replace").strip()
     with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
-    return _sound(text) or "Done."
-
-
-def _sound(text: str) -> str:
-    """Without the halves of characters that JSON may have, which cannot be sent on."""
-    return text.encode(errors="replace").decode()
+    return encodable(text) or "Done."

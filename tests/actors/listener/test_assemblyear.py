@@ -10,7 +10,7 @@ import trio
 from streamed import CHUNK, KEY, QUIET, Words, call, failure, say, told
 
 from bench.simulators.conduct import Conduct, Fate
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from bench.simulators.town import doors
 from parlance.actors.dial import Dial
 from parlance.actors.listener import assemblyai

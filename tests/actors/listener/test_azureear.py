@@ -13,7 +13,7 @@ import trio
 
 from bench.simulators.conduct import Conduct, Fate
 from bench.simulators.door import Answer, Asked, Door
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from parlance.actors.listener import azure
 from parlance.actors.listener.port import Heard, News
 from parlance.actors.listener.request import RequestHearing

@@ -11,7 +11,7 @@ from streamed import CHUNK, QUIET, Words, call, say, service
 from trio_websocket import WebSocketConnection
 
 from bench.simulators.conduct import Fate
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from parlance.actors.listener import deepgram
 from parlance.actors.listener.port import Heard
 from parlance.engine.errors import Garbled, Misconfigured, Overloaded, ProviderError, Rejected, Unreachable, inner

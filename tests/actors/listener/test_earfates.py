@@ -10,7 +10,7 @@ import trio
 from streamed import Words, failure, say
 
 from bench.simulators.conduct import Fate
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from parlance.actors.listener import assemblyai, deepgram, elevenlabs, flux
 from parlance.actors.listener.stream import StreamedEar
 from parlance.engine.errors import Garbled, Overloaded, Rejected, Unreachable
@@ -24,6 +24,11 @@ WAYS: dict[str, tuple[Any, str, str]] = {
 """The adapter, whose simulator it talks to, and where there."""
 SAID = {"assemblyai": "i would like to book an appointment please"}
 """What is heard, if not `TEXT`."""
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_API_KEY", "key-that-is-secret")
 
 
 @pytest.fixture(params=WAYS)
@@ -43,7 +48,7 @@ def words() -> Words:
 
 def made(name: str, provider: Any) -> StreamedEar:
     module, door, path = WAYS[name]
-    found: StreamedEar = module.make({"url": provider.ws(door, path), "key_env": "DEEPGRAM_API_KEY", "final": 0.5})
+    found: StreamedEar = module.make({"url": provider.ws(door, path), "key_env": "TEST_API_KEY", "final": 0.5})
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 from streamed import CHUNK, QUIET, Words, failure, say, service, told
 
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from parlance.actors.dial import Dial
 from parlance.actors.listener import flux
 from parlance.actors.listener.port import Eager, Heard, Resumed

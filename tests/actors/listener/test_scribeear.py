@@ -12,7 +12,7 @@ from streamed import CHUNK, KEY, Words, failure, say, told
 
 from bench.simulators import scribe
 from bench.simulators.conduct import Conduct
-from bench.simulators.listen import TEXT
+from bench.simulators.ear import TEXT
 from bench.simulators.town import doors
 from parlance.actors.dial import Dial
 from parlance.actors.listener import elevenlabs

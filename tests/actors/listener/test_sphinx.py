@@ -104,7 +104,7 @@ async def test_two_calls_at_once_do_not_hear_each_other() -> None:
 
 
 async def test_a_worker_left_in_mid_utterance_serves_the_next_call_and_tells_it_nothing_old() -> None:
-    async with pooled(sphinx.make({"warm": 1, "idle": 1})) as ear:
+    async with pooled(sphinx.make({"warm": 1, "idle": 2})) as ear:
         async with called(ear) as call:
             first = call.hearing._worker
             await call.hearing.begin(1)

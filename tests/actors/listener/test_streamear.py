@@ -137,7 +137,7 @@ async def test_short_sounds_may_have_no_answer(words: Words) -> None:
                 for utterance in range(3):
                     await say(hearing, utterance, chunks=5)
                     assert await words.final(utterance) == "so far"
-    late = "no final words within 0.1 s of the end of the turn: those that came count"
+    late = "plain: no final words within 0.1 s of the end of the turn: those that came count"
     assert [news for news in words.all if isinstance(news, Failed)] == [Failed("plain", late)] * 3
 
 

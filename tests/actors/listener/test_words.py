@@ -54,7 +54,7 @@ async def test_interim_words_that_dangle_keep_the_turn_open(autojump_clock: obje
         assert ("end", 1) in pen.log
 
 
-MISSED = ProviderFailed("ear", "pen", "no final words within 2 s of the end of the turn: those that came count")
+MISSED = ProviderFailed("ear", "pen", "pen: no final words within 2 s of the end of the turn: those that came count")
 
 
 def settled(house: Room) -> list[Any]:

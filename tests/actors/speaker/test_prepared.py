@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
@@ -65,6 +65,11 @@ async def test_a_voice_that_may_do_better_later_is_not_asked_for_the_rest_now(
     assert voice.asked.count("one") == 1
 
 
+def shared(voice: Voice) -> Callable[[], Voice]:
+    """What makes a voice for each call."""
+    return lambda: voice
+
+
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> House:
     # Converting is done in threads, for which a virtual clock does not wait.
@@ -77,10 +82,11 @@ async def test_a_house_whose_voice_stalls_is_open_after_one_try_and_prepares_its
     house: House, autojump_clock: object
 ) -> None:
     voice, prepared = Voice({}, stalls=2), Prepared()
-    house.crews["a"] = replace(house.crews["a"], voice=voice)
+    voices = shared(voice)
+    house.crews["a"] = replace(house.crews["a"], voice=voices)
     async with trio.open_nursery() as nursery:
         began = trio.current_time()
-        await nursery.start(house._prepare, voice, prepared)
+        await nursery.start(house._prepare, voices, prepared)
         assert trio.current_time() - began == pytest.approx(PATIENCE, abs=0.1)
         assert prepared.get("Hello.", TELEPHONE) is None
         await trio.sleep(60)
@@ -92,9 +98,10 @@ async def test_a_voice_that_has_asked_for_a_pause_is_asked_again(house: House, a
     later = Overloaded("fake", "429 later", after=9.0)
     later.retry = False
     voice, prepared = Voice({"Hello.": later}), Prepared()
-    house.crews["a"] = replace(house.crews["a"], voice=voice)
+    voices = shared(voice)
+    house.crews["a"] = replace(house.crews["a"], voice=voices)
     async with trio.open_nursery() as nursery:
-        await nursery.start(house._prepare, voice, prepared)
+        await nursery.start(house._prepare, voices, prepared)
         voice.errors.clear()
         await trio.sleep(60)
         assert prepared.get("Hello.", TELEPHONE) is not None

@@ -48,7 +48,7 @@ class Way:
     @asynccontextmanager
     async def living(self, **settings: Any) -> AsyncIterator[StreamVoice]:
         """The voice, with no connection but those that it needs, and all closed at the end."""
-        wanted: dict[str, Any] = {"url": self.url, "key_env": "DEEPGRAM_API_KEY", "warm": 0, "first": 2} | settings
+        wanted: dict[str, Any] = {"url": self.url, "key_env": "TEST_API_KEY", "warm": 0, "first": 2} | settings
         voice = self.module.make(wanted if self.module is aura else {"voice": "v"} | wanted)
         async with trio.open_nursery() as nursery:
             await nursery.start(voice.run)
@@ -63,7 +63,8 @@ class Way:
 
 
 @pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, provider: Any) -> Way:
+def way(request: pytest.FixtureRequest, provider: Any, monkeypatch: pytest.MonkeyPatch) -> Way:
+    monkeypatch.setenv("TEST_API_KEY", "key-that-is-secret")
     return Way(request.param, provider)
 
 

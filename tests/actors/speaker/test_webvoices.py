@@ -62,15 +62,13 @@ MISSING = pytest.mark.skipif(find_spec("elevenlabs") is None, reason="elevenlabs
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     """For servers that need none as well: it must not be in what they make us say."""
-    monkeypatch.setenv("OPENAI_API_KEY", "key-that-is-secret")
+    monkeypatch.setenv("TEST_API_KEY", "key-that-is-secret")
 
 
 @asynccontextmanager
 async def living(case: Case, url: str, **settings: Any) -> AsyncIterator[SingleVoice]:
     """A voice, and its connections closed at the end."""
-    voice: SingleVoice = case.module.make(
-        {"url": url, "key_env": "OPENAI_API_KEY", "first": 2, **case.more, **settings}
-    )
+    voice: SingleVoice = case.module.make({"url": url, "key_env": "TEST_API_KEY", "first": 2, **case.more, **settings})
     async with trio.open_nursery() as nursery:
         await nursery.start(voice.run)
         yield voice

@@ -46,6 +46,7 @@ async def test_the_key_and_the_version_are_in_their_headers_and_nowhere_else(
     monkeypatch.setenv("MIND_KEY", "sk-mind")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-other")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "token-other")
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "x-private: other\nx-api-key: sk-other")
     heads: list[bytes] = []
 
     async def handle(stream: trio.SocketStream) -> None:

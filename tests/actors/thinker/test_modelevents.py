@@ -12,7 +12,7 @@ from parlance.actors.thinker.contents import Contents
 from parlance.actors.thinker.messages import Messages
 from parlance.actors.thinker.model import Complaint
 from parlance.actors.thinker.port import Ask, Spent, Thought, Token
-from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable
+from parlance.engine.errors import Overloaded, ProviderError, Rejected, Unreachable, Withheld
 
 WIRES = {
     "chat": Chat("m", "", {}),
@@ -217,7 +217,7 @@ def test_events_become_thoughts(name: str) -> None:
 def test_a_refusal_without_a_word_before_it_is_rejected_in_its_words(kind: str, events: list[Any], words: str) -> None:
     with pytest.raises(Complaint, match=f"^{words}$") as caught:
         thoughts(kind, events)
-    assert caught.value.kind is Rejected
+    assert caught.value.kind is Withheld
 
 
 @pytest.mark.parametrize(

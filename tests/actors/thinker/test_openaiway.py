@@ -21,6 +21,20 @@ async def test_the_key_goes_to_the_service_and_nowhere_else(monkeypatch):
         assert "secret-123" not in repr(made.service) + repr(made.dial.key) + str(caught.value)
 
 
+@pytest.mark.parametrize("azure", [{}, {"api_version": "v-1"}])
+async def test_nothing_that_the_package_finds_in_the_environment_goes_along(monkeypatch, azure):
+    monkeypatch.setenv("SHOP_KEY", "sk-secret-123")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-other")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-other")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer other\nX-Private: other\napi-key: other")
+    async with serving(sends(WHOLE)) as server, minds(server.port, key_env="SHOP_KEY", **azure) as made:
+        await reply(made)
+    head = server.headers[0]
+    assert b"sk-secret-123" in head
+    assert b"other" not in head
+    assert b"x-private" not in head.lower()
+
+
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [

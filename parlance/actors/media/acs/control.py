@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from parlance.actors.media import errand
 from parlance.actors.media.acs.access import MEDIA
 from parlance.actors.media.acs.hooks import CALLBACKS
 from parlance.actors.media.acs.identity import identifier, joined, raw, split
@@ -28,7 +29,7 @@ _OVER = frozenset(("8501", "8528", "8543"))
 """Azure's codes for a call that is not established any more, terminated, or does not exist."""
 
 
-class Control:
+class Control(errand.Control):
     """Commands to a call need a `Handle.leg` as `identity` describes: it comes with the answer to `place` and `answer`,
     and with every callback."""
 
@@ -81,10 +82,6 @@ class Control:
             raise Rejected(self.carrier, "only the digits of a telephone can be sent: 0-9, *, #, A-D")
         body = {"tones": [TONES[digit] for digit in digits.upper()], "targetParticipant": _other(handle)}
         return self._post(f"{_connected(handle)}:sendDtmfTones", body, stamp)
-
-    def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
-        """Never asked for: text messages are another service of Azure's."""
-        raise Rejected(self.carrier, "Call Automation sends no text messages")
 
     def read(self, verb: Verb, status: int, headers: Mapping[str, str], body: bytes) -> Handle:
         answer = _object(body)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import NAMESPACE_URL, uuid5
 
+from parlance.actors.media import errand
 from parlance.actors.media.asterisk.settings import Settings
 from parlance.actors.media.errand import Errand, Handle, Outgoing, Stamp, Verb
 from parlance.actors.media.webhook import Addresses, part, text
@@ -24,7 +25,7 @@ WORDS = 200
 """Characters of Asterisk's own words that an error quotes."""
 
 
-class Control:
+class Control(errand.Control):
     """`handle.call` is a channel's unique id: the caller's if he has called, ours if it was placed."""
 
     carrier = "asterisk"
@@ -96,9 +97,6 @@ class Control:
 
     def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
         return self._act("POST", handle.call, "/dtmf", dtmf=digits)
-
-    def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
-        raise Rejected(self.carrier, "there are no text messages here")
 
     def read(self, verb: Verb, status: int, headers: Mapping[str, str], body: bytes) -> Handle:
         if 200 <= status < 300:

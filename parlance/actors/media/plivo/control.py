@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from parlance.actors.media import errand
 from parlance.actors.media.errand import Errand, Handle, Outgoing, Stamp, Verb
 from parlance.actors.media.number import digits
 from parlance.actors.media.plivo.hooks import ANSWER, STATUS, TRANSFER
@@ -20,7 +21,7 @@ from parlance.actors.media.webhook import Addresses, listed, part, text
 from parlance.engine.errors import Ended, Overloaded, Rejected, Unreachable
 
 
-class Control:
+class Control(errand.Control):
     """The requests of one account. Without an account and its token there are none."""
 
     carrier = "plivo"
@@ -60,12 +61,6 @@ class Control:
             }
         return self._send("POST", "Call/", wanted)
 
-    def answer(self, call: str, leg: str, context: str, ours: str, ticket: str, stamp: Stamp) -> Errand:
-        raise self._absent("answers with XML")
-
-    def reject(self, call: str, leg: str, context: str, busy: bool, stamp: Stamp) -> Errand:
-        raise self._absent("refuses with XML")
-
     def hang_up(self, handle: Handle, stamp: Stamp) -> Errand:
         if handle.call:
             return self._send("DELETE", _path(handle.call), again=True)
@@ -74,12 +69,6 @@ class Control:
     def transfer(self, handle: Handle, to: str, stamp: Stamp) -> Errand:
         url = self._addresses.web(TRANSFER, urlencode({"to": to}))
         return self._send("POST", _path(handle.call), {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"})
-
-    def mute(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        raise self._absent("cannot mute a call")
-
-    def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        raise self._absent("cannot hold a call")
 
     def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
         return self._send("POST", _path(handle.call) + "DTMF/", {"digits": digits, "leg": "aleg"})
@@ -110,9 +99,6 @@ class Control:
         if self._secret:
             said = said.replace(self._secret, "***")
         return said[:200] or f"HTTP {status}"
-
-    def _absent(self, words: str) -> Rejected:
-        return Rejected(self.carrier, words)
 
 
 def _path(call: str) -> str:

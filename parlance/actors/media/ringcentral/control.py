@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from parlance.actors.media import errand
 from parlance.actors.media.errand import Errand, Handle, Outgoing, Stamp, Verb
 from parlance.actors.media.ringcentral.settings import Settings
 from parlance.actors.media.webhook import Addresses, listed, part, text
@@ -34,7 +35,7 @@ def _nobody() -> None:
     """Nobody runs our errands yet."""
 
 
-class Control:
+class Control(errand.Control):
     """See `errand.Control`; and a `webhook.Learner` of the access token, which it asks for again a minute early.
 
     A verb of a party (transfer, mute, hold, answer, reject) raises `Rejected` as long as the party is not known.
@@ -124,12 +125,6 @@ class Control:
 
     def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
         return self._errand("POST", _party(handle.call, handle.leg, "hold" if on else "unhold"))
-
-    def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
-        raise Rejected(_NAME, "its call control presses no digits")
-
-    def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
-        raise Rejected(_NAME, "messages are not sent here")
 
     # ----------------------------------------------------------------------------------- the answers
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from parlance.actors.media import errand
 from parlance.actors.media.errand import Errand, Handle, Outgoing, Stamp, Verb
 from parlance.actors.media.ringover.numbers import dialed
 from parlance.actors.media.ringover.settings import Settings
@@ -25,7 +26,7 @@ _OF_A_CALL = frozenset({"hang_up", "transfer", "mute", "hold", "dtmf"})
 _GONE = frozenset({404, 410})
 
 
-class Control:
+class Control(errand.Control):
     """Mute and hold are TOGGLES at Ringover: asked twice for the same, it undoes it. Whoever calls `mute` and `hold`
     must know the call's state and ask only on a change; their errands are never sent again unasked.
 
@@ -54,12 +55,6 @@ class Control:
         if outgoing.source:
             body["from_number"] = dialed(outgoing.source)
         return self._post(self._settings.paths.callback, body)
-
-    def answer(self, call: str, leg: str, context: str, ours: str, ticket: str, stamp: Stamp) -> Errand:
-        raise Rejected(self.carrier, "calls are answered by Ringover itself")
-
-    def reject(self, call: str, leg: str, context: str, busy: bool, stamp: Stamp) -> Errand:
-        raise Rejected(self.carrier, "calls are refused with the answer to smart routing")
 
     def hang_up(self, handle: Handle, stamp: Stamp) -> Errand:
         """By an unverified path (`settings.Paths.hangup`)."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from parlance.actors.media import errand
 from parlance.actors.media.errand import Errand, Handle, Outgoing, Stamp, Verb
 from parlance.actors.media.twilio import twiml
 from parlance.actors.media.twilio.access import PATH
@@ -26,7 +27,7 @@ _BUSY = {"20429"}
 _EVENTS = ("initiated", "ringing", "answered", "completed")
 
 
-class Control:
+class Control(errand.Control):
     """The requests of one account. Without an account and a secret there are none."""
 
     carrier = "twilio"
@@ -73,12 +74,6 @@ class Control:
             ]
         return self._post("Calls.json", form)
 
-    def answer(self, call: str, leg: str, context: str, ours: str, ticket: str, stamp: Stamp) -> Errand:
-        raise self._absent("answers with TwiML")
-
-    def reject(self, call: str, leg: str, context: str, busy: bool, stamp: Stamp) -> Errand:
-        raise self._absent("refuses with TwiML")
-
     def hang_up(self, handle: Handle, stamp: Stamp) -> Errand:
         """Also a call that is still ringing."""
         return self._post(_path(handle), [("Status", "completed")], again=True)
@@ -86,15 +81,6 @@ class Control:
     def transfer(self, handle: Handle, to: str, stamp: Stamp) -> Errand:
         document = twiml.dial(to, self._addresses.web(TRANSFER))
         return self._post(_path(handle), [("Twiml", document)])
-
-    def mute(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        raise self._absent("cannot mute a call")
-
-    def hold(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        raise self._absent("cannot hold a call")
-
-    def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
-        raise self._absent("cannot press keys without ending the stream")
 
     def message(self, source: str, to: str, words: str, stamp: Stamp) -> Errand:
         return self._post("Messages.json", [("To", to), ("From", source), ("Body", words)])
@@ -120,9 +106,6 @@ class Control:
         for secret in self._secrets:
             said = said.replace(secret, "***")
         return " ".join(filter(None, (said[:200] or f"HTTP {status}", f"({code[:8]})" if code else "")))
-
-    def _absent(self, words: str) -> Rejected:
-        return Rejected(self.carrier, words)
 
 
 def _path(handle: Handle) -> str:

@@ -1,4 +1,4 @@
-"""Vonage's Voice API: place a call, hang up, mute, transfer, press digits. Pure.
+"""Vonage's Voice API: place a call, hang up, transfer, press digits. Pure.
 
 `POST /calls`, `PUT /calls/{uuid}` and `PUT /calls/{uuid}/dtmf`, JSON, each authenticated by a JWT that the
 application's key signs (RS256; claims `application_id`, `iat`, `exp`, `jti`, as vonage-python-sdk has them).
@@ -60,10 +60,6 @@ class Control(errand.Control):
         """Replaces what the caller's leg is connected with; sent twice it would dial twice."""
         ncco = forwarded(self._addresses, to, handle.call)
         return self._modify(handle, stamp, again=False, action="transfer", destination={"type": "ncco", "ncco": ncco})
-
-    def mute(self, handle: Handle, on: bool, stamp: Stamp) -> Errand:
-        """The caller's leg: while it is muted nobody hears the caller, the agent included."""
-        return self._modify(handle, stamp, again=True, action="mute" if on else "unmute")
 
     def dtmf(self, handle: Handle, digits: str, stamp: Stamp) -> Errand:
         return self._errand("PUT", f"/calls/{quote(handle.call, safe='')}/dtmf", {"digits": digits}, stamp)

@@ -165,7 +165,7 @@ def test_commands(errand, path, body, again):
         (lambda: control().dtmf(CALL, "", STAMP), "0-9"),
         (lambda: control().hang_up(Handle("server-1", ""), STAMP), "not been connected"),
         (lambda: control().hang_up(Handle("server-1", "4:+33600000001"), STAMP), "not been connected"),
-        (lambda: control().message("", "", "", STAMP), "no text messages"),
+        (lambda: control().message("", "", "", STAMP), "there is no message here"),
     ],
 )
 def test_what_azure_cannot_do_is_said_before_it_is_asked(command, words):

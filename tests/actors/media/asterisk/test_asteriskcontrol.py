@@ -123,7 +123,7 @@ def test_secrets_are_not_shown():
 
 
 def test_there_are_no_text_messages():
-    with pytest.raises(Rejected, match="no text messages"):
+    with pytest.raises(Rejected, match="there is no message here"):
         control().message("+1", "+2", "hello", STAMP)
 
 

@@ -118,8 +118,6 @@ FORWARD = {
     ("make", "path", "sent", "again"),
     [
         (lambda c: c.hang_up(CALL, STAMP), "", {"action": "hangup"}, True),
-        (lambda c: c.mute(CALL, True, STAMP), "", {"action": "mute"}, True),
-        (lambda c: c.mute(CALL, False, STAMP), "", {"action": "unmute"}, True),
         (lambda c: c.transfer(CALL, "+33199000010", STAMP), "", FORWARD, False),
         (lambda c: c.dtmf(CALL, "12#", STAMP), "/dtmf", {"digits": "12#"}, False),
     ],
