@@ -71,6 +71,10 @@ class FakeTools(Toolbox):
         self.used: list[tuple[str, str]] = []
         """Name and key, in order."""
 
+    @property
+    def empty(self) -> bool:
+        return not self._fakes
+
     async def use(self, ask: Ask, key: str) -> str:
         if ask.name not in self._fakes:
             return await super().use(ask, key)

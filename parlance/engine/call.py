@@ -68,9 +68,11 @@ class Call(Hearing, Operated):
         self._epoch = trio.current_time()
         self.trace.emit(t.CallStarted(self.id, self.agent, self.carrier, self.caller, self.called))
         self._expires = self._deadline.of(self.state)
+        hands = self.thinker.hands
+        # The first, and so stopped last: what was begun is ended, when the caller has gone.
+        first = (Child("hands", hands.run, Restart.TRANSIENT, grace=GRACE),) if hands.needed else ()
         children = (
-            # The first, and so stopped last: what was begun is ended, when the caller has gone.
-            Child("hands", self.thinker.hands.run, Restart.TRANSIENT, grace=GRACE),
+            *first,
             Child("media", self.media.run, Restart.TEMPORARY, grace=GRACE, significant=True),
             Child("listener", self.listener.run, Restart.TRANSIENT),
             Child("thinker", self.thinker.run, Restart.TRANSIENT),

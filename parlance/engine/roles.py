@@ -94,6 +94,14 @@ class Listener(Actor, Protocol):
         """End the caller's turn now."""
 
 
+class Hands(Actor, Protocol):
+    """What uses the mind's tools. What it has begun it ends, whatever becomes of the turn, within its grace."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether it has to run: there are tools that take time."""
+
+
 class Thinker(Actor, Protocol):
     """The mind, and the history of the call."""
 
@@ -113,8 +121,8 @@ class Thinker(Actor, Protocol):
         """He has not: nothing of what was thought about it is wanted."""
 
     @property
-    def hands(self) -> Actor:
-        """Uses the mind's tools. What it has begun it ends, whatever becomes of the turn, within its grace."""
+    def hands(self) -> Hands:
+        """Uses the mind's tools."""
 
 
 class Speaker(Actor, Protocol):

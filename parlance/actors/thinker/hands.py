@@ -52,11 +52,19 @@ class Hands:
         self._orders: Mailbox[Job] = Mailbox(JOBS, Policy.REFUSE)
         self._busy: set[Job] = set()
 
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to use; if not, this need not be run."""
+        return not self.toolbox.empty
+
     def use(self, turn: int, ask: Ask, told: Callable[[Use], None]) -> Job:
         """Begin to use a tool. `told` is called with what came of it, at whatever time, and then `job.done` is set."""
         use = Use(ask.id, ask.name, ask.arguments, UNFINISHED, ask.opaque)
         job = Job(turn, ask, use, told, self._desk.clock())
         self._desk.note(ToolAsked(turn, ask.id, ask.name, dict(ask.arguments)))
+        if not self.needed:
+            self._finish(job, "failed", self.toolbox.refusal(ask))
+            return job
         self._busy.add(job)
         self._orders.put_nowait(job)
         return job

@@ -85,15 +85,25 @@ class Toolbox:
     def known(self, name: str) -> bool:
         return name in self._tools
 
-    async def use(self, ask: Ask, key: str) -> str:
-        """The result of a tool of the agent's own. Raises `Failure`. `key`: the same for the same thing asked again."""
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing in it but the acts that are the mind's own."""
+        return not self._web
+
+    def refusal(self, ask: Ask) -> str:
+        """Why nothing can come of this, for the mind; empty: something can."""
         tool = self._tools.get(ask.name)
         if tool is None or not tool.url:
             there = ", ".join(self._tools) or "none"
-            raise Failure(f"There is no tool {ask.name[:64]!r}; there are: {there}.")
-        if missing := [name for name in tool.required if name not in ask.arguments]:
-            raise Failure(f"Missing: {', '.join(missing)}.")
-        web = self._web[ask.name]
+            return f"There is no tool {ask.name[:64]!r}; there are: {there}."
+        missing = [name for name in tool.required if name not in ask.arguments]
+        return f"Missing: {', '.join(missing)}." if missing else ""
+
+    async def use(self, ask: Ask, key: str) -> str:
+        """The result of a tool of the agent's own. Raises `Failure`. `key`: the same for the same thing asked again."""
+        if why := self.refusal(ask):
+            raise Failure(why)
+        tool, web = self._tools[ask.name], self._web[ask.name]
         try:
             with trio.fail_after(tool.timeout):
                 answer = await web.whole(tool.url, dict(ask.arguments), headers={"Idempotency-Key": key}, kind="any")
