@@ -115,7 +115,7 @@ def serve(
 
 @app.command()
 def agents(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the agents that would answer."""
+    """List the agents there are."""
     _, known = root.settings(config, keys=False)
     facts = [
         {

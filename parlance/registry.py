@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -18,13 +19,13 @@ from pydantic import ValidationError
 
 from parlance.actors.breaker import Breaker
 from parlance.actors.choice import Choice
-from parlance.actors.listener.chain import EarChains
+from parlance.actors.listener.chain import EarChain
 from parlance.actors.listener.port import Ear
-from parlance.actors.speaker.chain import VoiceChains
+from parlance.actors.speaker.chain import VoiceChain
 from parlance.actors.speaker.port import Voice
 from parlance.actors.thinker import tools
-from parlance.actors.thinker.chain import MindChains
-from parlance.actors.thinker.port import Minds
+from parlance.actors.thinker.chain import MindChain
+from parlance.actors.thinker.port import Mind
 from parlance.actors.thinker.tools import Toolbox
 from parlance.engine.agent import Agent, Provider
 from parlance.engine.errors import Misconfigured, Missing
@@ -76,7 +77,7 @@ class Crew:
 
     agent: Agent
     ear: Callable[[], Ear]
-    mind: Minds
+    mind: Callable[[], Mind]
     voice: Callable[[], Voice]
     tools: Toolbox
 
@@ -100,14 +101,14 @@ class Registry:
         minds = [self.one("mind", agent, place) for place in range(len(agent.mind.chain))]
         return Crew(
             agent,
-            ear=self._chain("ear", agent.ear, EarChains),
-            mind=MindChains(self._choice("mind", agent.mind, minds)),
-            voice=self._chain("voice", agent.voice, VoiceChains),
+            ear=self._chain("ear", agent.ear, EarChain),
+            mind=partial(MindChain, self._choice("mind", agent.mind, minds)),
+            voice=self._chain("voice", agent.voice, VoiceChain),
             tools=toolbox,
         )
 
     def crews(self, agents: Collection[Agent]) -> dict[str, Crew]:
-        """Those of these agents, by name, without the optional ones for which a package is missing. Raises
+        """The crews of these agents, by name; an optional one for which a package is missing gets none. Raises
         `Misconfigured`, also where nobody is left whom people are offered.
         """
         crews: dict[str, Crew] = {}
@@ -136,7 +137,7 @@ class Registry:
         key = f"{role} {provider.identity}"
         if key not in self._chains:
             made = [self._one(role, one) for one in provider.chain]
-            self._chains[key] = kind(self._choice(role, provider, made))
+            self._chains[key] = partial(kind, self._choice(role, provider, made))
         return self._chains[key]
 
     def _choice(self, role: str, provider: Provider, made: Sequence[Any]) -> Choice[Any]:

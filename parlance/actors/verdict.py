@@ -23,7 +23,7 @@ def _any(words: str, unless: str = "") -> re.Pattern[str]:
     return re.compile((rf"^(?!.*\b(?:{unless})\b).*" if unless else "") + rf"\b(?:{words})\b")
 
 
-_BROKEN = _any(r"internal|(?:server|api) error|timeout|timed out|expired|inactiv\w*|shutting down")
+_BROKEN = _any(r"internal|(?:server|api) error|timeout|timed out|session (?:has )?expired|inactiv\w*|shutting down")
 _HURRIED = _any(
     r"rate limit\w*|too many|overload\w*|throttl\w*|concurren\w*|capacity|busy|max active"
     "|resource (?:has been )?exhausted"

@@ -70,6 +70,7 @@ class Web:
         # Made once for all clients: it takes milliseconds, also without TLS, where there is nothing to verify.
         with dial.environment():
             self._trust = httpx.create_ssl_context(verify=secure(service.url))
+            # The others are made in calls.
             httpx.AsyncClient(verify=self._trust)
         self._idle: deque[_Client] = deque()
         """Clients that nobody uses. The right end is taken first; on the left are the cold ones."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +14,9 @@ import trio
 import trio.testing
 
 from parlance.actors.choice import MEMORY, Choice
-from parlance.actors.speaker.chain import VoiceChain, VoiceChains
+from parlance.actors.speaker.chain import VoiceChain
 from parlance.actors.speaker.port import Sound
-from parlance.actors.thinker.chain import MindChain, MindChains
+from parlance.actors.thinker.chain import MindChain
 from parlance.actors.thinker.guess import Guess
 from parlance.actors.thinker.port import Ask, Line, Spent, Token
 from parlance.codecs.format import TELEPHONE
@@ -175,7 +176,7 @@ async def test_a_mind_is_the_first_that_has_words(
     scripts: dict[str, str], told: str, seconds: float, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with house(**scripts) as (_, choice):
-        assert " ".join(await thought(MindChains(choice)())) == told
+        assert " ".join(await thought(MindChain(choice))) == told
     assert trio.current_time() == pytest.approx(seconds)
 
 
@@ -199,7 +200,7 @@ async def test_a_voice_is_the_first_that_has_audio(
     scripts: dict[str, str], phrases: int, told: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with house(**scripts) as (_, choice):
-        assert " ".join(await spoken(VoiceChains(choice)(), phrases)) == told
+        assert " ".join(await spoken(VoiceChain(choice), phrases)) == told
 
 
 @pytest.mark.parametrize(("fails", "back"), [("gone", 0), ("no", 2)])
@@ -209,7 +210,7 @@ async def test_who_breaks_off_is_asked_after_the_others_in_that_call(
     """`no` as well: another try may help where there is another one to try."""
     scripts = {"a": f"x+{fails} y y", "b": "p p"}
     async with house(**scripts) as (_, minds), house(**scripts) as (_, voices):
-        mind, voice = MindChains(minds)(), VoiceChains(voices)()
+        mind, voice = MindChain(minds), VoiceChain(voices)
         with pytest.raises(ProviderError) as thinking:
             async with mind.think(()) as thoughts:
                 await collect(thoughts, [])
@@ -220,7 +221,7 @@ async def test_who_breaks_off_is_asked_after_the_others_in_that_call(
         assert speaking.value.retry
         await trio.sleep(back)
         assert await thought(mind) == await spoken(voice, 1) == ["served:b", "p"]
-        assert await thought(MindChains(minds)()) == await spoken(VoiceChains(voices)(), 1) == ["served:a", "y"]
+        assert await thought(MindChain(minds)) == await spoken(VoiceChain(voices), 1) == ["served:a", "y"]
         await trio.sleep(MEMORY)
         assert await thought(mind) == await spoken(voice, 1) == ["served:a", "y"]
 
@@ -228,13 +229,13 @@ async def test_who_breaks_off_is_asked_after_the_others_in_that_call(
 async def test_a_voice_that_goes_on_and_on_ends_the_reply_whoever_else_there_is() -> None:
     async with house(a="+".join(["z" * 8000] * 12), b="p") as (_, choice):
         with pytest.raises(Garbled, match="more audio") as caught:
-            async with VoiceChains(choice)().reply() as reply, reply.speak("x") as sounds:
+            async with VoiceChain(choice).reply() as reply, reply.speak("x") as sounds:
                 await collect(sounds, [])
         assert not caught.value.retry
 
 
 async def test_a_reply_is_kept_for_its_phrases_and_one_that_failed_is_left() -> None:
-    async with house(a="x gone x", b="p q") as (fakes, choice), VoiceChains(choice)().reply() as reply:
+    async with house(a="x gone x", b="p q") as (fakes, choice), VoiceChain(choice).reply() as reply:
         for _ in range(3):
             async with reply.speak("x") as sounds:
                 async for _ in sounds:
@@ -248,10 +249,10 @@ async def test_what_is_left_early_is_stopped_and_has_shown_nothing(autojump_cloc
         breaker.failed(0.0, Unreachable("a", "gone"))
         for _ in range(2):
             with trio.move_on_after(1):
-                await spoken(VoiceChains(choice)(), 1)
+                await spoken(VoiceChain(choice), 1)
         assert breaker.statistics(0.0).failures == 1
         with trio.move_on_after(1):
-            await spoken(VoiceChains(choice)(), 1)
+            await spoken(VoiceChain(choice), 1)
         assert breaker.statistics(0.0).failures == 0
         assert trio.current_time() == pytest.approx(3)
 
@@ -263,7 +264,7 @@ async def test_a_guess_that_nobody_wants_leaves_its_trial_to_the_reply(
     async with house(a=f"wait{STALL} x", b="y") as (_, choice):
         choice.options[0].breaker.failed(0.0, Rejected("a", "no"))
         await trio.sleep(1)
-        mind, guess = MindChains(choice)(), Guess((Line("caller", "hi"),), 0.0)
+        mind, guess = MindChain(choice), Guess((Line("caller", "hi"),), 0.0)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(guess.work, mind, ())
             await trio.sleep(1)
@@ -275,7 +276,7 @@ async def test_a_guess_that_nobody_wants_leaves_its_trial_to_the_reply(
 
 async def test_what_breaks_off_in_the_middle_each_time_is_kept_out(autojump_clock: trio.testing.MockClock) -> None:
     async with house(a="x+gone x+gone x+gone x", b="y y") as (_, choice):
-        minds = MindChains(choice)
+        minds = partial(MindChain, choice)
         told = [" ".join(await thought(minds())) for _ in range(4)]
         assert told == ["served:a x raised:a:gone"] * 3 + ["served:b y"]
         await trio.sleep(1)
@@ -285,7 +286,7 @@ async def test_what_breaks_off_in_the_middle_each_time_is_kept_out(autojump_cloc
 
 async def test_whoever_asked_to_be_left_alone_is_not_asked(autojump_clock: trio.testing.MockClock) -> None:
     async with house(a="later20 x") as (fakes, choice):
-        minds = MindChains(choice)
+        minds = partial(MindChain, choice)
         assert await thought(minds()) == ["raised:a:later"]
         with pytest.raises(Overloaded) as caught:
             async with minds().think(()):
@@ -299,7 +300,7 @@ async def test_whoever_asked_to_be_left_alone_is_not_asked(autojump_clock: trio.
 async def test_the_mind_that_answered_is_told_what_was_heard() -> None:
     async with house(a="gone", b="x") as (fakes, choice):
         fakes["b"].ahead = False
-        mind = MindChains(choice)()
+        mind = MindChain(choice)
         assert (mind.provider, mind.ahead) == ("a", False)
         mind.committed("hello", True)
         await thought(mind)
@@ -310,7 +311,7 @@ async def test_the_mind_that_answered_is_told_what_was_heard() -> None:
 async def test_a_reader_may_have_scopes_of_its_own_between_pieces(autojump_clock: trio.testing.MockClock) -> None:
     async with house(a="gone", b="x+wait1+y") as (_, choice):
         told = []
-        async with MindChains(choice)().think(()) as thoughts:
+        async with MindChain(choice).think(()) as thoughts:
             while True:
                 with trio.fail_after(2):
                     one = await anext(thoughts, None)
@@ -345,7 +346,7 @@ async def test_a_voice_that_does_not_stop_is_stopped() -> None:
     choice = Choice([Flood()])
 
     async def listen() -> None:
-        async with VoiceChains(choice)().reply() as reply, reply.speak("Good morning") as speech:
+        async with VoiceChain(choice).reply() as reply, reply.speak("Good morning") as speech:
             async for _ in speech:
                 pass
 

@@ -101,6 +101,8 @@ SAID = [
     ("ElevenLabs", "internal_error", "could not generate speech", 1011, Unreachable),
     ("ElevenLabs", "something_new", "m", 1008, Rejected),
     ("ElevenLabs", "something_new", "m", 1011, Unreachable),
+    ("anybody", "", "Session has expired", 1008, Unreachable),
+    ("anybody", "", "API key expired", 1008, Rejected),
     ("Cartesia", "concurrency_limited Too many concurrent requests", "Your plan's concurrency limit.", 429, Overloaded),
     ("Cartesia", "quota_exceeded Quota exceeded", "You are out of credits.", 429, Rejected),
     ("Cartesia", "None Internal error", "Something went wrong.", 500, Unreachable),

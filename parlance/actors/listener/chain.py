@@ -13,19 +13,9 @@ from parlance.engine.errors import ProviderError
 from parlance.engine.witness import Failed, Served
 
 PATIENCE = 5.0
-"""Seconds of a pause that the only ear has asked for: the caller is greeted meanwhile, or says it once more."""
+"""The longest pause of an ear that is waited for: the caller is greeted meanwhile, or says it once more."""
 PROVEN = 10.0
 """Seconds for which an ear has to be open, and has to have heard words, to count as one that works."""
-
-
-class EarChains:
-    """Makes a chain for each call."""
-
-    def __init__(self, choice: Choice[Ear]) -> None:
-        self._choice, self.provider = choice, choice.provider
-
-    def __call__(self) -> EarChain:
-        return EarChain(self._choice)
 
 
 class EarChain:

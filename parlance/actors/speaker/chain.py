@@ -17,16 +17,6 @@ SLOWEST, LEAST = 0.5, 5.0
 """Seconds of audio that a character and a phrase may take: a number read out digit by digit has 0.4 s a digit."""
 
 
-class VoiceChains:
-    """Makes a chain for each call."""
-
-    def __init__(self, choice: Choice[Voice]) -> None:
-        self._choice, self.provider = choice, choice.provider
-
-    def __call__(self) -> VoiceChain:
-        return VoiceChain(self._choice)
-
-
 class VoiceChain:
     """One call's voice. `provider`: the one that is wanted most."""
 

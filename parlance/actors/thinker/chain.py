@@ -14,16 +14,6 @@ from parlance.engine.errors import Garbled, ProviderError
 from parlance.engine.witness import Failed, Served
 
 
-class MindChains:
-    """Makes a chain for each call."""
-
-    def __init__(self, choice: Choice[Minds]) -> None:
-        self._choice, self.provider = choice, choice.provider
-
-    def __call__(self) -> MindChain:
-        return MindChain(self._choice)
-
-
 class MindChain:
     """One call's mind. `provider`: the one that is wanted most."""
 
